@@ -1,0 +1,138 @@
+//! What to open, and how.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use kverse_core::{Clock, Error, Limits, Result, SystemClock};
+use prometheus::Registry;
+use url::Url;
+
+/// Where a store is.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreUrl {
+    /// `memory:`: in this process, gone with it.
+    Memory,
+    /// `sqlite:PATH` or `sqlite://PATH`: an SQLite file, made if it is not there.
+    Sqlite(PathBuf),
+    /// `sqlite::memory:`: SQLite without a file, gone with the process.
+    SqliteMemory,
+    /// `http://HOST` or `https://HOST`: a KVerse server.
+    Http(Url),
+}
+
+impl FromStr for StoreUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        match scheme {
+            "memory" if rest.is_empty() => Ok(Self::Memory),
+            "sqlite" if rest == ":memory:" => Ok(Self::SqliteMemory),
+            "sqlite" => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path.is_empty() {
+                    return Err(Error::invalid_input(
+                        "`sqlite:` needs the path of a file, for example sqlite:kverse.db",
+                    ));
+                }
+                Ok(Self::Sqlite(path.into()))
+            }
+            "http" | "https" => Url::parse(text).map(Self::Http).map_err(|error| {
+                Error::invalid_input(format!("the store's URL is malformed: {error}"))
+                    .with_source(error)
+            }),
+            // Not echoed: it may hold a password.
+            _ => Err(Error::invalid_input(
+                "unknown kind of store: expected sqlite:PATH, sqlite::memory:, memory:, http://HOST or https://HOST",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    /// The URL without its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::SqliteMemory => f.write_str("sqlite::memory:"),
+            Self::Http(url) => {
+                let mut shown = url.clone();
+                if shown.password().is_some() {
+                    // Refused only by URLs without a host, which have no password.
+                    let _ = shown.set_password(Some("***"));
+                }
+                shown.fmt(f)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoreConfig {
+    /// Where it is.
+    pub url: StoreUrl,
+    /// The limits that it enforces; a remote store enforces its own.
+    pub limits: Limits,
+    /// How many bytes the in-process cache may hold; 0 switches it off. Default 64 MiB.
+    pub cache_bytes: u64,
+    /// The source of "now" for versions and expiry. Default: the machine's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where the store registers its metrics. Default: nowhere.
+    pub metrics: Option<Registry>,
+}
+
+impl StoreConfig {
+    /// The default of [`cache_bytes`](Self::cache_bytes): 64 MiB.
+    pub const DEFAULT_CACHE_BYTES: u64 = 64 << 20;
+
+    /// The store at `url` with the defaults.
+    pub fn new(url: StoreUrl) -> Self {
+        Self {
+            url,
+            limits: Limits::default(),
+            cache_bytes: Self::DEFAULT_CACHE_BYTES,
+            clock: Arc::new(SystemClock),
+            metrics: None,
+        }
+    }
+
+    /// The same with these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with this much cache.
+    #[must_use]
+    pub fn with_cache_bytes(mut self, cache_bytes: u64) -> Self {
+        self.cache_bytes = cache_bytes;
+        self
+    }
+
+    /// The same with this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The same with metrics registered here.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Registry) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+}

@@ -1,0 +1,10 @@
+//! The KVerse backends, opened by URL.
+#![deny(missing_docs)]
+
+mod config;
+mod open;
+#[cfg(feature = "wire")]
+pub mod wire;
+
+pub use config::{StoreConfig, StoreUrl};
+pub use open::open;
