@@ -214,13 +214,13 @@ impl Cursor {
     ///
     /// # Errors
     /// `InvalidInput` if the cursor was made for another prefix.
-    pub fn start_after(self, prefix: &Prefix) -> Result<Key> {
+    pub fn start_after(&self, prefix: &Prefix) -> Result<Key> {
         if self.query != Self::query(prefix) {
             return Err(Error::invalid_input(
                 "the cursor belongs to another query: it was given for another prefix",
             ));
         }
-        Ok(self.key)
+        Ok(self.key.clone())
     }
 }
 

@@ -1,0 +1,196 @@
+//! Metrics and spans per operation.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
+use tracing::{Instrument, debug_span};
+
+use crate::{
+    CacheStatus, Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, Operation,
+    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+};
+
+/// Counts and times what goes through a store, and gives each operation a `tracing` span (level debug).
+///
+/// | metric | labels | what |
+/// |---|---|---|
+/// | `kverse_store_operation_duration_seconds` | `operation` | histogram of the calls that succeeded or failed |
+/// | `kverse_store_errors_total` | `operation`, `kind` | calls that failed, and writes of a batch that failed on their own |
+/// | `kverse_store_reads_total` | `cache` | keys read, by what the cache did: `hit`, `miss`, `bypass`, `off` |
+#[derive(Debug)]
+pub struct ObservedStore {
+    inner: Arc<dyn KvStore>,
+    durations: Durations,
+    errors: IntCounterVec,
+    reads: Reads,
+}
+
+/// The handle of each series, looked up once: a lookup by label costs as much as the observation.
+#[derive(Debug)]
+struct Durations {
+    read: Histogram,
+    write: Histogram,
+    transact: Histogram,
+    scan: Histogram,
+    stats: Histogram,
+}
+
+#[derive(Debug)]
+struct Reads {
+    hit: IntCounter,
+    miss: IntCounter,
+    bypass: IntCounter,
+    off: IntCounter,
+}
+
+impl ObservedStore {
+    /// `inner`, with its metrics in `registry`.
+    ///
+    /// # Errors
+    /// `Internal` if the registry has metrics of these names already.
+    pub fn new(inner: Arc<dyn KvStore>, registry: &Registry) -> Result<Self> {
+        Self::register(inner, registry).map_err(|error| {
+            Error::new(
+                ErrorKind::Internal,
+                "the metrics of the store cannot be registered",
+            )
+            .with_source(error)
+        })
+    }
+
+    fn register(inner: Arc<dyn KvStore>, registry: &Registry) -> prometheus::Result<Self> {
+        let buckets = vec![
+            0.000_01, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
+            0.25, 0.5, 1.0, 5.0,
+        ];
+        let durations = HistogramVec::new(
+            HistogramOpts::new(
+                "kverse_store_operation_duration_seconds",
+                "How long store operations take",
+            )
+            .buckets(buckets),
+            &["operation"],
+        )?;
+        let errors = IntCounterVec::new(
+            Opts::new("kverse_store_errors_total", "Store operations that failed"),
+            &["operation", "kind"],
+        )?;
+        let reads = IntCounterVec::new(
+            Opts::new(
+                "kverse_store_reads_total",
+                "Keys read, by what the cache had to do with it",
+            ),
+            &["cache"],
+        )?;
+        registry.register(Box::new(durations.clone()))?;
+        registry.register(Box::new(errors.clone()))?;
+        registry.register(Box::new(reads.clone()))?;
+        let duration = |operation| durations.with_label_values(&[operation]);
+        let read = |status: CacheStatus| reads.with_label_values(&[status.as_str()]);
+        Ok(Self {
+            inner,
+            durations: Durations {
+                read: duration("read"),
+                write: duration("write"),
+                transact: duration("transact"),
+                scan: duration("scan"),
+                stats: duration("stats"),
+            },
+            errors,
+            reads: Reads {
+                hit: read(CacheStatus::Hit),
+                miss: read(CacheStatus::Miss),
+                bypass: read(CacheStatus::Bypass),
+                off: read(CacheStatus::Off),
+            },
+        })
+    }
+
+    fn failed(&self, operation: &str, error: &Error) {
+        self.errors
+            .with_label_values(&[operation, error.kind().code()])
+            .inc();
+    }
+
+    async fn observe<T>(
+        &self,
+        operation: &'static str,
+        duration: &Histogram,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let started = Instant::now();
+        let result = call.await;
+        duration.observe(started.elapsed().as_secs_f64());
+        if let Err(error) = &result {
+            self.failed(operation, error);
+        }
+        result
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl KvStore for ObservedStore {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
+        let call = self
+            .inner
+            .read(keys)
+            .instrument(debug_span!("read", keys = keys.len()));
+        let outcomes = self.observe("read", &self.durations.read, call).await?;
+        for outcome in &outcomes {
+            match outcome.cache {
+                CacheStatus::Hit => self.reads.hit.inc(),
+                CacheStatus::Miss => self.reads.miss.inc(),
+                CacheStatus::Bypass => self.reads.bypass.inc(),
+                CacheStatus::Off => self.reads.off.inc(),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
+        let span = debug_span!("write", writes = writes.len());
+        let call = self.inner.write(writes).instrument(span);
+        let results = self.observe("write", &self.durations.write, call).await?;
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            self.failed("write", error);
+        }
+        Ok(results)
+    }
+
+    async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
+        let span = debug_span!("transact", operations = operations.len());
+        let call = self.inner.transact(operations).instrument(span);
+        self.observe("transact", &self.durations.transact, call)
+            .await
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        let call = self.inner.scan(options).instrument(debug_span!("scan"));
+        self.observe("scan", &self.durations.scan, call).await
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        let call = self.inner.stats().instrument(debug_span!("stats"));
+        self.observe("stats", &self.durations.stats, call).await
+    }
+
+    async fn check(&self) -> Vec<ComponentHealth> {
+        self.inner.check().await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
+
+impl fmt::Display for ObservedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "observed({})", self.inner)
+    }
+}
