@@ -198,3 +198,143 @@ impl<W: BatchWork> fmt::Debug for BatchQueue<W> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const UNLUCKY: u32 = 1313;
+
+    /// Doubles numbers, a batch for each permit; panics on the unlucky one.
+    struct Doubling {
+        permits: Arc<Semaphore>,
+        batches: Arc<Mutex<Vec<Vec<u32>>>>,
+    }
+
+    #[async_trait]
+    impl BatchWork for Doubling {
+        type Item = u32;
+        type Outcome = u32;
+
+        fn size(_: &u32) -> (usize, usize) {
+            (1, 100)
+        }
+
+        async fn run(&self, items: Vec<u32>) -> Vec<u32> {
+            self.permits.acquire().await.unwrap().forget();
+            assert!(!items.contains(&UNLUCKY), "unlucky");
+            self.batches.lock().unwrap().push(items.clone());
+            items.iter().map(|item| item * 2).collect()
+        }
+    }
+
+    struct Fixture {
+        queue: Arc<BatchQueue<Doubling>>,
+        permits: Arc<Semaphore>,
+        batches: Arc<Mutex<Vec<Vec<u32>>>>,
+    }
+
+    fn fixture(max_operations: usize) -> Fixture {
+        let (permits, batches) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let work = Doubling {
+            permits: Arc::clone(&permits),
+            batches: Arc::clone(&batches),
+        };
+        let limits = Limits {
+            max_batch_operations: max_operations,
+            ..Limits::default()
+        };
+        Fixture {
+            queue: Arc::new(BatchQueue::new(work, limits, 1)),
+            permits,
+            batches,
+        }
+    }
+
+    impl Fixture {
+        /// Submits the item and lets its task run until it waits.
+        async fn submit(&self, item: u32) -> tokio::task::JoinHandle<Result<u32>> {
+            let queue = Arc::clone(&self.queue);
+            let submitted = tokio::spawn(async move { queue.submit(item).await });
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            submitted
+        }
+
+        fn batches(&self) -> Vec<Vec<u32>> {
+            self.batches.lock().unwrap().clone()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrives_during_a_batch_is_the_next_batch() {
+        let fixture = fixture(10);
+        let mut submitted = Vec::new();
+        for item in [1, 2, 3] {
+            submitted.push(fixture.submit(item).await);
+        }
+        fixture.permits.add_permits(2);
+        for (submitted, item) in submitted.into_iter().zip(1..) {
+            assert_eq!(submitted.await.unwrap().unwrap(), item * 2);
+        }
+        assert_eq!(fixture.batches(), [vec![1], vec![2, 3]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_bounded() {
+        let fixture = fixture(2);
+        let mut submitted = Vec::new();
+        for item in 0..4 {
+            submitted.push(fixture.submit(item).await);
+        }
+        fixture.permits.add_permits(3);
+        for submitted in submitted {
+            submitted.await.unwrap().unwrap();
+        }
+        assert_eq!(fixture.batches(), [vec![0], vec![1, 2], vec![3]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_waiting_are_refused() {
+        let fixture = fixture(1);
+        let mut submitted = Vec::new();
+        for item in 0..17 {
+            submitted.push(fixture.submit(item).await);
+        }
+        let error = fixture.queue.submit(17).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        fixture.permits.add_permits(18);
+        for submitted in submitted {
+            submitted.await.unwrap().unwrap();
+        }
+        fixture.queue.submit(17).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_item_is_done_although_its_caller_went_away() {
+        let fixture = fixture(10);
+        fixture.submit(1).await.abort();
+        let second = fixture.submit(2).await;
+        fixture.permits.add_permits(2);
+        second.await.unwrap().unwrap();
+        assert_eq!(fixture.batches(), [vec![1], vec![2]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_answers_those_who_wait_and_the_queue_goes_on() {
+        let fixture = fixture(10);
+        let unlucky = fixture.submit(UNLUCKY).await;
+        let waiting = fixture.submit(1).await;
+        fixture.permits.add_permits(2);
+        for submitted in [unlucky, waiting] {
+            assert_eq!(
+                submitted.await.unwrap().unwrap_err().kind(),
+                ErrorKind::Timeout
+            );
+        }
+        assert_eq!(fixture.queue.submit(2).await.unwrap(), 4);
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use prometheus::Histogram;
+use prometheus::{Histogram, HistogramOpts, Registry};
 
 use crate::batch_queue::{BatchQueue, BatchWork};
 use crate::{
@@ -33,17 +33,35 @@ struct Writes {
 type WriteResults = Result<Vec<Result<WriteOutcome>>>;
 
 impl GroupCommitStore {
-    /// Group commit in front of `inner`; the size of each batch is observed in `batch_sizes`.
-    pub fn new(inner: Arc<dyn KvStore>, batch_sizes: Option<Histogram>) -> Self {
+    /// Group commit in front of `inner`. With a registry, the histogram `kverse_store_batch_writes` has the writes of each
+    /// batch.
+    ///
+    /// # Errors
+    /// `Internal` if the registry has a metric of this name already.
+    pub fn new(inner: Arc<dyn KvStore>, metrics: Option<&Registry>) -> Result<Self> {
+        let batch_sizes = match metrics {
+            Some(registry) => Some(register(registry)?),
+            None => None,
+        };
         let limits = inner.capabilities().limits;
-        Self {
+        Ok(Self {
             queue: BatchQueue::new(Writes { inner, batch_sizes }, limits, 1),
-        }
+        })
     }
 
     fn inner(&self) -> &dyn KvStore {
         &*self.queue.work().inner
     }
+}
+
+fn register(registry: &Registry) -> prometheus::Result<Histogram> {
+    let buckets = vec![
+        1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1000.0,
+    ];
+    let options = HistogramOpts::new("kverse_store_batch_writes", "Writes that share a commit");
+    let batch_sizes = Histogram::with_opts(options.buckets(buckets))?;
+    registry.register(Box::new(batch_sizes.clone()))?;
+    Ok(batch_sizes)
 }
 
 #[async_trait]

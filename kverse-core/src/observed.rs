@@ -54,13 +54,7 @@ impl ObservedStore {
     /// # Errors
     /// `Internal` if the registry has metrics of these names already.
     pub fn new(inner: Arc<dyn KvStore>, registry: &Registry) -> Result<Self> {
-        Self::register(inner, registry).map_err(|error| {
-            Error::new(
-                ErrorKind::Internal,
-                "the metrics of the store cannot be registered",
-            )
-            .with_source(error)
-        })
+        Ok(Self::register(inner, registry)?)
     }
 
     fn register(inner: Arc<dyn KvStore>, registry: &Registry) -> prometheus::Result<Self> {
@@ -192,5 +186,11 @@ impl KvStore for ObservedStore {
 impl fmt::Display for ObservedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "observed({})", self.inner)
+    }
+}
+
+impl From<prometheus::Error> for Error {
+    fn from(error: prometheus::Error) -> Self {
+        Self::new(ErrorKind::Internal, "a metric cannot be registered").with_source(error)
     }
 }

@@ -5,10 +5,11 @@ use std::collections::hash_map::Entry as MapEntry;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use prometheus::{PullingGauge, Registry};
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache as Evicting;
 
@@ -81,6 +82,35 @@ impl MemoryCache {
             next_id: AtomicU64::new(0),
             capacity: capacity_bytes,
         }
+    }
+
+    /// Has the gauges `kverse_cache_bytes`, `kverse_cache_capacity_bytes` and `kverse_cache_entries` in the registry.
+    ///
+    /// # Errors
+    /// `Internal` if the registry has metrics of these names already.
+    pub fn register(self: &Arc<Self>, registry: &Registry) -> Result<()> {
+        type Measure = fn(&MemoryCache) -> f64;
+        let gauges: [(&str, &str, Measure); 3] = [
+            (
+                "kverse_cache_bytes",
+                "What the cached entries count",
+                |cache| cache.bytes() as f64,
+            ),
+            (
+                "kverse_cache_capacity_bytes",
+                "What they may count",
+                |cache| cache.capacity as f64,
+            ),
+            ("kverse_cache_entries", "Cached entries", |cache| {
+                cache.len() as f64
+            }),
+        ];
+        for (name, help, measure) in gauges {
+            let cache = Arc::clone(self);
+            let gauge = PullingGauge::new(name, help, Box::new(move || measure(&cache)))?;
+            registry.register(Box::new(gauge))?;
+        }
+        Ok(())
     }
 
     /// How many bytes the cached entries count now.
