@@ -62,7 +62,7 @@ impl Weighter<Key, Option<Entry>> for Weight {
 
 impl MemoryCache {
     /// What an entry costs beside its key, value and content type, in bytes.
-    pub const ENTRY_OVERHEAD: u64 = 250;
+    pub const ENTRY_OVERHEAD: u64 = 200;
     /// A reader that has not filled in its lease by then is given up on.
     const LEASE: Duration = Duration::from_secs(5);
     const SHARDS: usize = 16;
