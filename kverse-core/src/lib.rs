@@ -11,6 +11,8 @@ mod memory;
 pub mod row;
 mod scan;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod version;
 mod write;
 
