@@ -16,6 +16,8 @@ mod observed;
 pub mod row;
 mod scan;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod version;
 mod write;
 
