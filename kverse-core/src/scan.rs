@@ -182,7 +182,7 @@ impl Page {
 /// let users = Prefix::new("user/")?;
 /// let text = Cursor::new(&users, "user/42".parse()?).to_string();
 /// let cursor: Cursor = text.parse()?;
-/// assert_eq!(cursor.clone().start_after(&users)?.as_str(), "user/42");
+/// assert_eq!(cursor.start_after(&users)?.as_str(), "user/42");
 /// assert!(cursor.start_after(&Prefix::new("group/")?).is_err());
 /// # Ok::<(), kverse_core::Error>(())
 /// ```

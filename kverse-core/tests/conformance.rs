@@ -47,3 +47,4 @@ impl Backend for MemoryInRealTime {
 
 kverse_core::conformance!(memory, Memory, clocked);
 kverse_core::conformance!(memory_in_real_time, MemoryInRealTime);
+kverse_core::conformance_of_wrappers!(wrapped_memory, Memory, clocked);

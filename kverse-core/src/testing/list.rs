@@ -156,3 +156,21 @@ macro_rules! conformance {
         }
     };
 }
+
+/// Runs [`conformance!`](crate::conformance) on a backend with each wrapper of this crate in front, and with all of them:
+/// `conformance_of_wrappers!(module, Backend, …)`, with the same declarations. For a backend that is not shared.
+#[macro_export]
+macro_rules! conformance_of_wrappers {
+    ($module:ident, $backend:ty $(, $can:ident)* $(,)?) => {
+        mod $module {
+            use super::*;
+            use $crate::testing::{Wrapped, wrappers};
+
+            $crate::conformance!(cached, Wrapped<$backend, wrappers::Cached> $(, $can)*);
+            $crate::conformance!(coalesced, Wrapped<$backend, wrappers::Coalesced> $(, $can)*);
+            $crate::conformance!(group_commit, Wrapped<$backend, wrappers::GroupCommit> $(, $can)*);
+            $crate::conformance!(observed, Wrapped<$backend, wrappers::Observed> $(, $can)*);
+            $crate::conformance!(stack, Wrapped<$backend, wrappers::Stack> $(, $can)*);
+        }
+    };
+}

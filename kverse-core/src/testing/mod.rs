@@ -54,6 +54,7 @@ pub mod transactions;
 pub mod transient;
 pub mod ttl;
 pub mod unclocked;
+pub mod wrappers;
 
 use bytes::Bytes;
 
