@@ -1,4 +1,4 @@
-//! The conformance suite: the contract of [`KvStore`](crate::KvStore) as tests, for whoever writes a store.
+//! The conformance suite: the contract of [`KvStore`] as tests, for whoever writes a store.
 //!
 //! Each behaviour is a public function, and [`conformance!`](crate::conformance) makes each of them a test of its own for
 //! a [`Backend`]. What a store cannot do is declared, and the declaration is checked: see the macro.
