@@ -111,6 +111,33 @@ macro_rules! conformance {
             too_many_bytes_are_refused
             a_page_size_out_of_bounds_is_refused
         }
+        $crate::conformance! { @tests $backend, write_ids:
+            a_retried_put_gets_its_first_outcome
+            a_retried_delete_gets_its_first_outcome
+            a_retry_does_not_prolong_the_entry
+            another_id_or_another_key_is_another_write
+            a_retry_after_another_write_is_a_new_write
+            a_failed_write_is_not_remembered
+            a_delete_of_a_missing_key_displaces_no_id
+            a_batch_recognises_each_retry
+            a_retried_transaction_gets_its_first_outcomes
+        }
+        $crate::conformance! { @tests $backend, stats:
+            stats_count_the_keys_that_exist
+            stats_count_what_was_done
+        }
+        $crate::conformance! { @tests $backend, concurrency:
+            no_update_of_a_counter_is_lost
+            exactly_one_of_many_wins
+            concurrent_writes_never_share_a_version
+            transfers_between_accounts_keep_the_sum
+            everyone_reads_their_own_writes
+            reads_never_go_back
+            transactions_are_seen_whole
+            batches_in_opposite_orders_get_through
+            an_abandoned_write_is_done_whole_or_not_at_all
+            an_abandoned_read_harms_no_one
+        }
     };
     (@clocked $backend:ty) => {
         $crate::conformance! { @tests $backend, clocked:

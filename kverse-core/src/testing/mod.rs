@@ -45,16 +45,19 @@ mod backend;
 pub mod basic;
 pub mod batches;
 pub mod clocked;
+pub mod concurrency;
 pub mod conditions;
 pub mod durable;
 pub mod limits;
 mod list;
 pub mod listing;
+pub mod stats;
 pub mod transactions;
 pub mod transient;
 pub mod ttl;
 pub mod unclocked;
 pub mod wrappers;
+pub mod write_ids;
 
 use bytes::Bytes;
 

@@ -1,0 +1,173 @@
+//! Retries of a write: the store recognises the last write of each key by its id.
+
+use std::time::Duration;
+
+use super::{Backend, assert_precondition_failed, key, put_if, value};
+use crate::{
+    KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, PutOptions, Write, WriteId,
+};
+
+/// A put that is sent again is not done again: it gets its first outcome, although its precondition no longer holds.
+pub async fn a_retried_put_gets_its_first_outcome<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    let create = Write::put(k.clone(), "one").with_precondition(Precondition::Absent);
+    let first = store.write_one(create.clone()).await.unwrap();
+    assert!(!first.existed && !first.replayed);
+    for _ in 0..2 {
+        assert_eq!(
+            store.write_one(create.clone()).await.unwrap(),
+            first.with_replayed(true)
+        );
+    }
+    let replace =
+        Write::put(k.clone(), "two").with_precondition(Precondition::Version(first.version));
+    let second = store.write_one(replace.clone()).await.unwrap();
+    assert!(second.existed && !second.replayed);
+    assert_eq!(
+        store.write_one(replace).await.unwrap(),
+        second.with_replayed(true)
+    );
+    assert_eq!(
+        store.get(&k).await.unwrap().unwrap().version,
+        second.version
+    );
+}
+
+/// A delete that is sent again still says that it removed the entry.
+pub async fn a_retried_delete_gets_its_first_outcome<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    store.put(&k, "value").await.unwrap();
+    let delete = Write::delete(k.clone()).with_precondition(Precondition::Exists);
+    let first = store.write_one(delete.clone()).await.unwrap();
+    assert!(first.existed && !first.replayed);
+    assert_eq!(
+        store.write_one(delete).await.unwrap(),
+        first.with_replayed(true)
+    );
+    assert_eq!(value(&store, &k).await, None);
+}
+
+/// A retry does not prolong the entry: its time to live counts from the first time.
+pub async fn a_retry_does_not_prolong_the_entry<B: Backend>(backend: &mut B) {
+    let (store, k) = (backend.store(), key("k"));
+    let options = PutOptions::default().with_ttl(Duration::from_secs(3600));
+    let put = Write::put(k.clone(), "value").with_options(options);
+    let first = store.write_one(put.clone()).await.unwrap();
+    backend.advance(Duration::from_millis(10)).await;
+    assert_eq!(
+        store.write_one(put).await.unwrap(),
+        first.with_replayed(true)
+    );
+    assert_eq!(
+        store.get(&k).await.unwrap().unwrap().expires_at,
+        first.expires_at
+    );
+}
+
+/// The same write with another id is another write, and so is the same id on another key.
+pub async fn another_id_or_another_key_is_another_write<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    let put = Write::put(k.clone(), "value");
+    let first = store.write_one(put.clone()).await.unwrap();
+    let other_id = put.clone().with_write_id(WriteId::random());
+    let second = store.write_one(other_id).await.unwrap();
+    assert!(second.existed && !second.replayed && second.version > first.version);
+    let other_key = Write::put(key("other"), "value").with_write_id(put.write_id);
+    let third = store.write_one(other_key).await.unwrap();
+    assert!(!third.existed && !third.replayed);
+    assert_eq!(value(&store, &key("other")).await, Some("value".into()));
+}
+
+/// A store remembers the last write of a key only. A retry after another write of the key is done as a new write, and
+/// what protects it is its precondition: so a client that retries unconditional writes must not have two on one key at once.
+pub async fn a_retry_after_another_write_is_a_new_write<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    let create = Write::put(k.clone(), "one").with_precondition(Precondition::Absent);
+    let put = Write::put(k.clone(), "two");
+    store.write_one(create.clone()).await.unwrap();
+    store.write_one(put.clone()).await.unwrap();
+    let last = store.put(&k, "three").await.unwrap().version;
+    assert_precondition_failed(store.write_one(create).await, Some(last));
+    let again = store.write_one(put).await.unwrap();
+    assert!(again.existed && !again.replayed && again.version > last);
+    assert_eq!(value(&store, &k).await, Some("two".into()));
+}
+
+/// A write that was not done is not remembered: it can be sent again, with the same id, once it can be done.
+pub async fn a_failed_write_is_not_remembered<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    let replace = Write::put(k.clone(), "two").with_precondition(Precondition::Exists);
+    assert_precondition_failed(store.write_one(replace.clone()).await, None);
+    assert_precondition_failed(store.write_one(replace.clone()).await, None);
+    let put = Write::put(k.clone(), "one");
+    let first = store.write_one(put.clone()).await.unwrap();
+    let absent = Write::put(k.clone(), "x").with_precondition(Precondition::Absent);
+    assert_precondition_failed(store.write_one(absent).await, Some(first.version));
+    // The failure has not displaced the id of the last write that was done.
+    assert_eq!(
+        store.write_one(put).await.unwrap(),
+        first.with_replayed(true)
+    );
+    let outcome = store.write_one(replace).await.unwrap();
+    assert!(outcome.existed && !outcome.replayed);
+}
+
+/// A delete that found nothing changed nothing: it does not displace the id of the last write of the key.
+pub async fn a_delete_of_a_missing_key_displaces_no_id<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    store.put(&k, "value").await.unwrap();
+    let delete = Write::delete(k.clone());
+    let first = store.write_one(delete.clone()).await.unwrap();
+    assert!(!store.delete(&k).await.unwrap());
+    assert_eq!(
+        store.write_one(delete).await.unwrap(),
+        first.with_replayed(true)
+    );
+}
+
+/// In a batch each write is recognised on its own, also one that the same batch has just done.
+pub async fn a_batch_recognises_each_retry<B: Backend>(backend: &B) {
+    let store = backend.store();
+    let create = |text| Write::put(key(text), "value").with_precondition(Precondition::Absent);
+    let (a, b, c) = (create("a"), create("b"), create("c"));
+    let first = store.write_one(b.clone()).await.unwrap();
+    let batch = vec![a.clone(), b.clone(), a.clone(), c.clone(), create("b")];
+    let mut outcomes = store.write(batch.clone()).await.unwrap();
+    assert_precondition_failed(outcomes.pop().unwrap(), Some(first.version));
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    let replayed: Vec<_> = outcomes.iter().map(|outcome| outcome.replayed).collect();
+    assert_eq!(replayed, [false, true, true, false]);
+    assert_eq!(outcomes[1], first.with_replayed(true));
+    assert_eq!(outcomes[2], outcomes[0].with_replayed(true));
+    // The whole batch again, as after a lost answer.
+    for (again, first) in store.write(batch).await.unwrap().into_iter().zip(&outcomes) {
+        assert_eq!(again.unwrap(), first.with_replayed(true));
+    }
+}
+
+/// A transaction that is sent again gets its first outcomes, although its preconditions no longer hold.
+pub async fn a_retried_transaction_gets_its_first_outcomes<B: Backend>(backend: &B) {
+    let store = backend.store();
+    store.put(&key("b"), "value").await.unwrap();
+    let operations = vec![
+        Operation::Write(Write::put(key("a"), "value").with_precondition(Precondition::Absent)),
+        Operation::Write(Write::delete(key("b")).with_precondition(Precondition::Exists)),
+    ];
+    let first = store.transact(operations.clone()).await.unwrap();
+    let again = store.transact(operations).await.unwrap();
+    let replayed: Vec<_> = first
+        .into_iter()
+        .map(|outcome| match outcome {
+            OperationOutcome::Write(outcome) => {
+                OperationOutcome::Write(outcome.with_replayed(true))
+            }
+            get => get,
+        })
+        .collect();
+    assert_eq!(again, replayed);
+    // Another transaction of the same content is not a retry.
+    let result = store
+        .put_opts(&key("a"), "value", put_if(Precondition::Absent))
+        .await;
+    assert!(result.is_err());
+}
