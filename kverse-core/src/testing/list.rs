@@ -138,6 +138,9 @@ macro_rules! conformance {
             an_abandoned_write_is_done_whole_or_not_at_all
             an_abandoned_read_harms_no_one
         }
+        $crate::conformance! { @tests $backend, model:
+            random_operations_agree_with_a_map
+        }
     };
     (@clocked $backend:ty) => {
         $crate::conformance! { @tests $backend, clocked:
