@@ -1,1 +1,152 @@
-//! x
+//! The KVerse REST server as a library: what it listens on and when it stops is up to the caller.
+//!
+//! [`run`] opens the configured store and serves it; [`serve`] serves a store that the caller brings.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! use kverse_server::{Config, bind, run};
+//!
+//! let config = Config::try_from_args(["--database-url", "memory:", "--listen", "127.0.0.1:0"])?;
+//! let listener = bind(config.listen)?;
+//! println!("http://{}", listener.local_addr()?);
+//! run(&config, listener, async {}).await?; // the shutdown comes at once
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(missing_docs)]
+
+mod app;
+mod config;
+mod dashboard;
+mod error;
+mod extract;
+mod metrics;
+mod middleware;
+mod routes;
+mod state;
+mod telemetry;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::HttpServer;
+use actix_web::web::Data;
+use kverse_core::KvStore;
+use prometheus::Registry;
+use tokio::net::TcpSocket;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use config::{Config, LogFormat};
+pub use error::StartError;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+/// Does what the binary does: sets up logging, raises the limit of open files, binds the configured address and runs.
+///
+/// # Errors
+/// Whatever keeps the server from starting or running, as one line for the operator.
+pub async fn start(
+    config: &Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    telemetry::init(config)?;
+    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let listener = bind(config.listen)?;
+    run(config, listener, shutdown).await
+}
+
+/// Listens on an address; port 0 takes any free port.
+///
+/// # Errors
+/// What the system says, for example that the address is in use.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
+}
+
+/// Opens the configured store and serves it until `shutdown` completes; then answers what it has accepted, at most for the
+/// configured time, and drops the store.
+///
+/// # Errors
+/// Whatever keeps the store from being opened, or the server from running.
+pub async fn run(
+    config: &Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let metrics = metrics::registry()?;
+    let store = state::open(config, &metrics).await?;
+    serve(store, metrics, config, listener, shutdown).await
+}
+
+/// Serves a store. Its metrics are expected in `metrics`, where those of the server are added; of the configuration all
+/// but the store's part applies.
+///
+/// # Errors
+/// Whatever keeps the server from running.
+pub async fn serve(
+    store: Arc<dyn KvStore>,
+    metrics: Registry,
+    config: &Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let state = state::State::new(store, metrics, config)?;
+    tracing::info!(
+        address = %listener.local_addr()?,
+        store = %state.store(),
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+    if !state.store().capabilities().durable {
+        tracing::warn!("the store does not outlive the process: everything is lost when it ends");
+    }
+    let connections = state.http.connections.clone();
+
+    let state = Data::new(state);
+    let origins = config.cors_origins.clone();
+    let server = HttpServer::new(move || app::app(&state, &origins))
+        .workers(config.workers())
+        .max_connections(config.connections_per_worker())
+        .keep_alive(config.keep_alive)
+        .client_request_timeout(config.head_timeout)
+        .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .tcp_nodelay(true)
+        .on_connect(move |_, extensions| {
+            extensions.insert(metrics::InProgress::new(&connections));
+        })
+        .shutdown_signal(shutdown)
+        .listen(listener)?
+        .run();
+    server.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Completes when the process is asked to end: SIGTERM or SIGINT.
+pub async fn shutdown_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        // Without handlers the signals end the process at once.
+        tracing::error!("no signal handlers: the server will not end gracefully");
+        return std::future::pending().await;
+    };
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "stopping: answering what was accepted");
+}

@@ -1,1 +1,24 @@
-fn main() {}
+//! The KVerse server: everything else is in the library.
+
+use std::process::ExitCode;
+
+use kverse_server::{Config, shutdown_signal, start};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(error) => {
+            // Nothing is left to be done about a stream that cannot be written.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match start(&config, shutdown_signal()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kverse-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

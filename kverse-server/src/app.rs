@@ -1,0 +1,117 @@
+//! The routes and the order of the middleware, in one place.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::web::{self, Data};
+use actix_web::{App, Error, HttpResponse, Resource};
+
+use crate::dashboard;
+use crate::error::Failure;
+use crate::metrics::HttpMetrics;
+use crate::middleware::{Cors, Observe};
+use crate::routes::{batch, health, keys, kv, raw, stats};
+use crate::state::State;
+
+/// The application, as each worker has one.
+pub(crate) fn app(
+    state: &Data<State>,
+    cors_origins: &[String],
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    let metrics = &state.http;
+    App::new()
+        .app_data(Data::clone(state))
+        .app_data(metrics.route("unmatched"))
+        .configure(|services| routes(services, metrics))
+        .default_service(web::to(not_found))
+        // The last one is the outermost.
+        .wrap(Observe::new(metrics.in_flight.clone()))
+        .wrap(Cors::new(cors_origins))
+}
+
+const READ: &str = "GET, HEAD";
+const POST: &str = "POST";
+const KEY: &str = "GET, HEAD, PUT, DELETE";
+
+fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
+    let resource = |path, allow| resource(metrics, path, allow);
+    services
+        .service(
+            resource("/kv", KEY)
+                .route(web::get().to(kv::get))
+                .route(web::put().to(kv::put))
+                .route(web::head().to(kv::get))
+                .route(web::delete().to(kv::delete)),
+        )
+        .service(
+            resource("/kv/{key:.*}", KEY)
+                .route(web::get().to(raw::get))
+                .route(web::put().to(raw::put))
+                .route(web::head().to(raw::get))
+                .route(web::delete().to(raw::delete)),
+        )
+        .service(
+            resource("/keys", READ)
+                .route(web::get().to(keys::list))
+                .route(web::head().to(keys::list)),
+        )
+        .service(resource("/batch", POST).route(web::post().to(batch::batch)))
+        .service(resource("/transaction", POST).route(web::post().to(batch::transaction)))
+        .service(
+            resource("/stats", READ)
+                .route(web::get().to(stats::stats))
+                .route(web::head().to(stats::stats)),
+        )
+        .service(
+            resource("/limits", READ)
+                .route(web::get().to(stats::limits))
+                .route(web::head().to(stats::limits)),
+        )
+        .service(
+            resource("/metrics", READ)
+                .route(web::get().to(stats::metrics))
+                .route(web::head().to(stats::metrics)),
+        )
+        .service(
+            resource("/health", READ)
+                .route(web::get().to(health::health))
+                .route(web::head().to(health::health)),
+        )
+        .service(
+            resource("/livez", READ)
+                .route(web::get().to(health::livez))
+                .route(web::head().to(health::livez)),
+        )
+        .service(
+            resource("/readyz", READ)
+                .route(web::get().to(health::readyz))
+                .route(web::head().to(health::readyz)),
+        )
+        .service(
+            resource("/", READ)
+                .route(web::get().to(dashboard::page))
+                .route(web::head().to(dashboard::page)),
+        );
+}
+
+/// A path that counts its requests under its pattern and answers methods that it does not know.
+fn resource(metrics: &HttpMetrics, path: &'static str, allow: &'static str) -> Resource {
+    web::resource(path)
+        .app_data(metrics.route(path))
+        .default_service(web::to(move || method_not_allowed(allow)))
+}
+
+async fn method_not_allowed(allow: &'static str) -> Result<HttpResponse, Failure> {
+    Err(Failure::method_not_allowed(allow))
+}
+
+async fn not_found() -> Result<HttpResponse, Failure> {
+    Err(Failure::route_not_found())
+}

@@ -1,0 +1,339 @@
+//! The configuration: flags and environment, the only place that reads either.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use actix_web::http::Uri;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
+use kverse_core::Limits;
+use kverse_store::{StoreConfig, StoreUrl};
+use tracing_subscriber::EnvFilter;
+
+/// Variables with the prefix that belong to the command line, often set in the same shell.
+const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
+
+/// The KVerse server: a durable key-value store over HTTP.
+///
+/// Without any options it serves the SQLite file kverse.db in the current directory at http://127.0.0.1:8000. Every option
+/// can also be given as the environment variable named with it; a flag wins over the variable. An unknown variable that
+/// begins with KVERSE_ is an error.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kverse-server", version, max_term_width = 100)]
+#[command(after_help = "Try it:\n  \
+    curl -X PUT --data-binary 'hello' http://127.0.0.1:8000/kv/greeting\n  \
+    curl http://127.0.0.1:8000/kv/greeting\n\n\
+    SIGTERM and SIGINT end it gracefully: accepted requests are answered first.\n\
+    Exit status: 0 stopped, 1 could not start or run, 2 wrong use.")]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the data is: sqlite:PATH, or memory: to lose it with the process
+    #[arg(long, env, value_name = "URL", default_value = "sqlite:kverse.db")]
+    #[arg(hide_env_values = true)]
+    database_url: String,
+
+    /// A Redis cache that several servers share; this build has none, and refuses to start if it is set
+    #[arg(long, env, value_name = "URL", hide = true, hide_env_values = true)]
+    redis_url: Option<String>,
+
+    /// Address and port to listen on; port 0 takes any free one
+    #[arg(long, env = "KVERSE_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+
+    /// Serve everyone who can connect, also from other machines. There are no access tokens: without this only loopback
+    /// addresses can be listened on
+    #[arg(long, env = "KVERSE_ALLOW_ANONYMOUS")]
+    pub allow_anonymous: bool,
+
+    /// Threads that serve requests, 1 to 512 [default: one per core]
+    #[arg(long, env = "KVERSE_WORKERS", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=512))]
+    workers: Option<u16>,
+
+    /// Largest value, in bytes, 1 to 64 MiB
+    #[arg(long, env = "KVERSE_MAX_VALUE_BYTES", value_name = "BYTES")]
+    #[arg(default_value_t = Limits::DEFAULT_MAX_VALUE_BYTES as u32)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
+    pub max_value_bytes: u32,
+
+    /// Memory for the in-process cache, in bytes; 0 switches it off
+    #[arg(long, env = "KVERSE_CACHE_BYTES", value_name = "BYTES")]
+    #[arg(default_value_t = StoreConfig::DEFAULT_CACHE_BYTES)]
+    pub cache_bytes: u64,
+
+    /// What to log: a level (error, warn, info, debug, trace) or a tracing filter such as info,kverse_store=debug
+    #[arg(
+        long,
+        env = "KVERSE_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    #[arg(value_parser = parse_filter)]
+    pub log: String,
+
+    /// How to log, always to stderr
+    #[arg(
+        long,
+        env = "KVERSE_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+
+    /// Origins whose web pages may call the API, separated by commas; empty for none
+    #[arg(
+        long,
+        env = "KVERSE_CORS_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ','
+    )]
+    #[arg(value_parser = parse_origin)]
+    #[arg(default_value = "http://localhost:5176,http://127.0.0.1:5176")]
+    pub cors_origins: Vec<String>,
+
+    /// Most connections at once, shared evenly by the workers; more wait until one is closed
+    #[arg(
+        long,
+        env = "KVERSE_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value = "50000"
+    )]
+    max_connections: NonZeroUsize,
+
+    /// How long an idle connection is kept open, after its first request
+    #[arg(
+        long,
+        env = "KVERSE_KEEP_ALIVE",
+        value_name = "DURATION",
+        default_value = "75s"
+    )]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub keep_alive: Duration,
+
+    /// How long a new connection may take to send the head of its first request
+    #[arg(
+        long,
+        env = "KVERSE_HEAD_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s"
+    )]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub head_timeout: Duration,
+
+    /// How long a request may take to send its body
+    #[arg(
+        long,
+        env = "KVERSE_BODY_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "30s"
+    )]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub body_timeout: Duration,
+
+    /// How long accepted requests may take to be answered when the server is stopped, in whole seconds
+    #[arg(
+        long,
+        env = "KVERSE_SHUTDOWN_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "30s"
+    )]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub shutdown_timeout: Duration,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn parse_filter(filter: &str) -> Result<String, String> {
+    match EnvFilter::try_new(filter) {
+        Ok(_) => Ok(filter.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// An origin as browsers write it; `*` is none, because the list is meant to be one.
+fn parse_origin(origin: &str) -> Result<String, &'static str> {
+    const EXPECTED: &str =
+        "expected an origin such as https://example.com or http://localhost:5176";
+    if origin.is_empty() {
+        return Ok(String::new());
+    }
+    let Ok(uri) = origin.parse::<Uri>() else {
+        return Err(EXPECTED);
+    };
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(authority))
+            if origin == format!("{scheme}://{authority}") =>
+        {
+            Ok(origin.to_owned())
+        }
+        _ => Err(EXPECTED),
+    }
+}
+
+impl Config {
+    /// Reads the arguments and the environment of the process.
+    ///
+    /// # Errors
+    /// A usage error, or the text of `--help` or `--version`: print it and end.
+    pub fn load() -> Result<Self, clap::Error> {
+        check_variables(std::env::vars_os().map(|(name, _)| name))?;
+        Self::try_parse()?.checked()
+    }
+
+    /// Reads these arguments, without the name of the program. Variables of the environment stand in for those that are
+    /// not given.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub fn try_from_args<A: Into<OsString> + Clone>(
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Self, clap::Error> {
+        let name = OsString::from("kverse-server");
+        let arguments = arguments.into_iter().map(Into::into);
+        Self::try_parse_from(std::iter::once(name).chain(arguments))?.checked()
+    }
+
+    fn checked(self) -> Result<Self, clap::Error> {
+        // Not parsed by clap, whose message would show the password.
+        if let Err(error) = self.database_url.parse::<StoreUrl>() {
+            return Err(usage(format!("the database URL cannot be used: {error}")));
+        }
+        if self.redis_url.as_ref().is_some_and(|url| !url.is_empty()) {
+            return Err(usage(
+                "this build has no Redis cache: start it without REDIS_URL, and only one server a database",
+            ));
+        }
+        if !self.listen.ip().is_loopback() && !self.allow_anonymous {
+            return Err(usage(format!(
+                "{} can be reached from other machines, and there are no access tokens: listen on a loopback address \
+                 such as 127.0.0.1, or give --allow-anonymous to serve everyone who can connect",
+                self.listen
+            )));
+        }
+        Ok(self)
+    }
+
+    /// How many threads serve requests.
+    pub fn workers(&self) -> usize {
+        self.workers.map_or_else(
+            || std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            usize::from,
+        )
+    }
+
+    /// How many connections a worker may have open.
+    pub(crate) fn connections_per_worker(&self) -> usize {
+        self.max_connections.get().div_ceil(self.workers())
+    }
+
+    /// The store that is configured.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a URL that names no store.
+    pub fn store(&self) -> kverse_core::Result<StoreConfig> {
+        let limits = Limits::default().with_max_value_bytes(self.max_value_bytes as usize);
+        Ok(StoreConfig::new(self.database_url.parse()?)
+            .with_limits(limits)
+            .with_cache_bytes(self.cache_bytes))
+    }
+}
+
+fn usage(message: impl std::fmt::Display) -> clap::Error {
+    Config::command().error(ErrorKind::ValueValidation, message)
+}
+
+/// Refuses variables that look like ours but are not: a mistyped option must not be ignored.
+fn check_variables(names: impl Iterator<Item = OsString>) -> Result<(), clap::Error> {
+    let command = Config::command();
+    let known = |name: &str| {
+        OF_THE_COMMAND_LINE.contains(&name)
+            || command
+                .get_arguments()
+                .any(|argument| argument.get_env().is_some_and(|env| env == name))
+    };
+    let unknown: Vec<_> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("KVERSE_") && !known(name))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "unknown environment variables: {}; see --help for those that exist",
+        unknown.join(", ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> String {
+        Config::try_from_args(arguments).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn unknown_variables_are_refused_by_name() {
+        let check = |names: &[&str]| check_variables(names.iter().map(OsString::from));
+        assert!(check(&["KVERSE_LISTEN", "KVERSE_STORE", "HOME"]).is_ok());
+        let error = check(&["KVERSE_LISTN"]).unwrap_err().to_string();
+        assert!(error.contains("KVERSE_LISTN"), "{error}");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let error = refused(&["--database-url", "mongodb://me:secret@host/db"]);
+        assert!(!error.contains("secret"), "{error}");
+        let error = refused(&["--redis-url", "redis://:secret@host"]);
+        assert!(!error.contains("secret"), "{error}");
+        assert!(error.contains("this build has no Redis cache"), "{error}");
+    }
+
+    #[test]
+    fn other_machines_are_served_only_on_demand() {
+        let error = refused(&["--listen", "0.0.0.0:8000"]);
+        assert!(error.contains("--allow-anonymous"), "{error}");
+        assert!(Config::try_from_args(["--listen", "0.0.0.0:8000", "--allow-anonymous"]).is_ok());
+        assert!(Config::try_from_args(["--listen", "[::1]:8000"]).is_ok());
+    }
+
+    #[test]
+    fn origins_are_a_list_of_origins() {
+        assert!(Config::try_from_args(["--cors-origins", "https://a.b:1,http://c"]).is_ok());
+        assert!(Config::try_from_args(["--cors-origins", ""]).is_ok());
+        for bad in [
+            "*",
+            "null",
+            "localhost:5176",
+            "http://a/",
+            "ftp://a",
+            "http://a b",
+        ] {
+            assert!(
+                refused(&["--cors-origins", bad]).contains("expected an origin"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn help_names_every_variable() {
+        let help = Config::command().render_long_help().to_string();
+        for argument in Config::command().get_arguments() {
+            if let Some(env) = argument.get_env().filter(|_| !argument.is_hide_set()) {
+                let env = env.to_string_lossy();
+                assert!(help.contains(&*env), "{env} is missing in:\n{help}");
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What clients and operators are told when something goes wrong.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use kverse_core::{Error, ErrorKind};
+use kverse_store::wire::Problem;
+
+/// The media type of a problem body.
+const PROBLEM_JSON: &str = "application/problem+json";
+/// How many seconds a client is asked to wait before it tries again.
+const RETRY_AFTER: &str = "1";
+
+/// What keeps the server from starting or running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("cannot open the store: {0}")]
+    Store(#[from] Error),
+    /// Logging cannot be set up.
+    #[error("cannot set up logging: {0}")]
+    Telemetry(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A metric cannot be registered.
+    #[error("cannot register the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The server cannot run.
+    #[error("the server failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl StartError {
+    pub(crate) fn telemetry(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Telemetry(Box::new(error))
+    }
+}
+
+/// THE table: the status of a kind of error.
+pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::InvalidInput => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        // Corrupt, Internal, and what is yet to come.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The problem body of a store's error.
+pub(crate) fn problem(error: &Error) -> Problem {
+    let status = status(error.kind());
+    Problem::new(error, status.as_u16(), title(status))
+}
+
+fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
+}
+
+/// Why a request cannot be answered as asked: an error of the store, or one that only HTTP has.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    error: Error,
+    allow: Option<&'static str>,
+}
+
+impl Failure {
+    fn http(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            error: Error::invalid_input(detail),
+            allow: None,
+        }
+    }
+
+    /// 400: not even the syntax is right.
+    pub(crate) fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::http(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 422: input that makes no sense.
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Error::invalid_input(detail).into()
+    }
+
+    /// 404: the key does not exist.
+    pub(crate) fn key_not_found() -> Self {
+        Self::http(StatusCode::NOT_FOUND, "not_found", "the key does not exist")
+    }
+
+    /// 404: there is nothing at this path.
+    pub(crate) fn route_not_found() -> Self {
+        let detail = "there is nothing at this path";
+        Self::http(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405: this path knows other methods.
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("this path answers {allow}");
+        Self {
+            allow: Some(allow),
+            ..Self::http(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        }
+    }
+
+    /// 408: the client took too long.
+    pub(crate) fn request_timeout(detail: impl Into<String>) -> Self {
+        Self::http(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    }
+
+    /// 415: a body of another type is needed.
+    pub(crate) fn unsupported_media_type(detail: impl Into<String>) -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::http(status, "unsupported_media_type", detail)
+    }
+
+    /// 500: a defect; the cause is for the log.
+    pub(crate) fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Error::new(ErrorKind::Internal, "the answer cannot be made")
+            .with_source(cause)
+            .into()
+    }
+
+    /// The code that the client sees.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            status: status(error.kind()),
+            code: error.kind().code(),
+            error,
+            allow: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut problem = Problem::new(&self.error, self.status.as_u16(), title(self.status));
+        self.code.clone_into(&mut problem.code);
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        response.json(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status() {
+        let statuses = ErrorKind::ALL.map(|kind| status(kind).as_u16());
+        assert_eq!(statuses, [422, 413, 412, 409, 503, 507, 504, 501, 500, 500]);
+    }
+}

@@ -1,0 +1,41 @@
+//! What requests say, parsed strictly: what is malformed, doubled or unknown is refused, never ignored.
+
+mod body;
+mod conditions;
+mod media;
+mod query;
+
+pub(crate) use body::{body, json_body, parse_json};
+pub(crate) use conditions::{ReadCondition, with_conditions};
+pub(crate) use media::{
+    APPLICATION_OCTET_STREAM, content_type, is_json, refuse_partial, stored_content_type,
+    wants_bytes,
+};
+pub(crate) use query::{path_key, query, required_key};
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+
+use crate::error::Failure;
+
+/// The value of a header that may be given once, as text.
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    code: &'static str,
+) -> Result<Option<&'a str>, Failure> {
+    let mut values = headers.get_all(name);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        let detail = format!("the header `{name}` is given more than once");
+        return Err(Failure::malformed(code, detail));
+    }
+    match value.to_str() {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => {
+            let detail = format!("the header `{name}` has a character other than visible ASCII");
+            Err(Failure::malformed(code, detail))
+        }
+    }
+}

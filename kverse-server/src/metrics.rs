@@ -1,0 +1,149 @@
+//! The metrics of the HTTP side.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Result,
+};
+
+/// From 0.1 ms, about the fastest answer over a socket, to the longest that clients wait.
+const DURATION_BUCKETS: [f64; 16] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+/// A registry with what is true of the process: its version and what it uses.
+pub(crate) fn registry() -> Result<Registry> {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    let build = Opts::new("kverse_build_info", "The version that runs; always 1.")
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+    let build = IntGauge::with_opts(build)?;
+    build.set(1);
+    registry.register(Box::new(build))?;
+    Ok(registry)
+}
+
+/// The metrics of all routes.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpMetrics {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    /// Requests that are being answered.
+    pub(crate) in_flight: IntGauge,
+    /// Open connections.
+    pub(crate) connections: IntGauge,
+}
+
+impl HttpMetrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self> {
+        let requests = Opts::new("kverse_http_requests_total", "Answered requests.");
+        let durations = HistogramOpts::new(
+            "kverse_http_request_duration_seconds",
+            "From the head of a request to the head of its answer.",
+        )
+        .buckets(DURATION_BUCKETS.to_vec());
+        let metrics = Self {
+            requests: IntCounterVec::new(requests, &["route", "method", "status"])?,
+            durations: HistogramVec::new(durations, &["route", "method"])?,
+            in_flight: IntGauge::new(
+                "kverse_http_requests_in_flight",
+                "Requests that are being answered.",
+            )?,
+            connections: IntGauge::new("kverse_http_connections", "Open connections.")?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.durations.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
+        registry.register(Box::new(metrics.connections.clone()))?;
+        Ok(metrics)
+    }
+
+    /// The metrics of one route, for the worker that calls this.
+    pub(crate) fn route(&self, route: &'static str) -> RouteMetrics {
+        RouteMetrics {
+            http: self.clone(),
+            route,
+            series: RefCell::default(),
+        }
+    }
+}
+
+/// The metrics of one route in one worker. It keeps the handles, because looking them up by their labels costs more than
+/// all the rest.
+#[derive(Debug)]
+pub(crate) struct RouteMetrics {
+    http: HttpMetrics,
+    /// The route's pattern, or `unmatched`.
+    pub(crate) route: &'static str,
+    series: RefCell<Vec<Series>>,
+}
+
+#[derive(Debug)]
+struct Series {
+    method: &'static str,
+    status: StatusCode,
+    requests: IntCounter,
+    duration: Histogram,
+}
+
+impl RouteMetrics {
+    /// Counts an answered request.
+    pub(crate) fn observe(&self, method: &Method, status: StatusCode, elapsed: Duration) {
+        let method = method_label(method);
+        let mut series = self.series.borrow_mut();
+        let found = series
+            .iter()
+            .position(|one| one.status == status && one.method == method);
+        let index = found.unwrap_or_else(|| {
+            series.push(self.series(method, status));
+            series.len() - 1
+        });
+        series[index].requests.inc();
+        series[index].duration.observe(elapsed.as_secs_f64());
+    }
+
+    fn series(&self, method: &'static str, status: StatusCode) -> Series {
+        let requests = &self.http.requests;
+        Series {
+            method,
+            status,
+            requests: requests.with_label_values(&[self.route, method, status.as_str()]),
+            duration: self.http.durations.with_label_values(&[self.route, method]),
+        }
+    }
+}
+
+/// A client can send any method, but must not make any number of series.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Counts one thing in a gauge for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct InProgress(IntGauge);
+
+impl InProgress {
+    pub(crate) fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,154 @@
+//! Counts and times requests, logs those that failed, and passes their ids on.
+
+use std::error::Error as StdError;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use actix_web::Error;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use prometheus::IntGauge;
+
+use crate::error::Failure;
+use crate::metrics::{InProgress, RouteMetrics};
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Counts and times requests, logs those that failed, and passes their ids on.
+///
+/// Which route it was is read from the answer's request: each route carries its [`RouteMetrics`] as its data.
+#[derive(Debug)]
+pub(crate) struct Observe {
+    in_flight: IntGauge,
+}
+
+impl Observe {
+    pub(crate) fn new(in_flight: IntGauge) -> Self {
+        Self { in_flight }
+    }
+}
+
+impl<S> Transform<S, ServiceRequest> for Observe
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+    S::Future: Unpin,
+{
+    type Response = ServiceResponse;
+    type Error = Error;
+    type Transform = ObserveService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(ObserveService {
+            service,
+            in_flight: self.in_flight.clone(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ObserveService<S> {
+    service: S,
+    in_flight: IntGauge,
+}
+
+impl<S> Service<ServiceRequest> for ObserveService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+    S::Future: Unpin,
+{
+    type Response = ServiceResponse;
+    type Error = Error;
+    type Future = Observed<S::Future>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        Observed {
+            started: Instant::now(),
+            request_id: request_id(&request),
+            _in_flight: InProgress::new(&self.in_flight),
+            answer: self.service.call(request),
+        }
+    }
+}
+
+/// The id that the client, or a proxy, gave the request; what cannot be one is ignored.
+fn request_id(request: &ServiceRequest) -> Option<HeaderValue> {
+    let id = request.headers().get(&REQUEST_ID)?;
+    let bytes = id.as_bytes();
+    let sane =
+        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    sane.then(|| id.clone())
+}
+
+/// The answer to a request, observed. A request whose client goes away before it is answered is not counted.
+#[derive(Debug)]
+pub(crate) struct Observed<F> {
+    started: Instant,
+    request_id: Option<HeaderValue>,
+    _in_flight: InProgress,
+    answer: F,
+}
+
+impl<F> Future for Observed<F>
+where
+    F: Future<Output = Result<ServiceResponse, Error>> + Unpin,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut response = match Pin::new(&mut this.answer).poll(cx) {
+            Poll::Ready(Ok(response)) => response,
+            other => return other,
+        };
+        let status = response.status();
+        let request = response.request();
+        let metrics = request.app_data::<RouteMetrics>();
+        if let Some(metrics) = metrics {
+            metrics.observe(request.method(), status, this.started.elapsed());
+        }
+        if status.is_server_error() {
+            let id = this.request_id.get_or_insert_with(new_request_id);
+            log(&response, metrics.map_or("", |metrics| metrics.route), id);
+        }
+        if let Some(id) = this.request_id.take() {
+            response.headers_mut().insert(REQUEST_ID.clone(), id);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+fn new_request_id() -> HeaderValue {
+    HeaderValue::from(rand::random::<u64>())
+}
+
+/// Logs a failure with its causes. Never the key or the value: they are the clients' data.
+fn log(response: &ServiceResponse, route: &str, request_id: &HeaderValue) {
+    let failure = response.response().error();
+    let failure = failure.and_then(|error| error.as_error::<Failure>());
+    tracing::error!(
+        method = %response.request().method(),
+        route,
+        status = response.status().as_u16(),
+        code = failure.map_or("unknown", Failure::code),
+        request_id = request_id.to_str().unwrap_or_default(),
+        error = failure.map(causes).unwrap_or_default(),
+        "request failed"
+    );
+}
+
+fn causes(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,16 @@
+//! The handlers: extract, one call on the store, map to an answer.
+
+pub(crate) mod batch;
+pub(crate) mod entry;
+pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod kv;
+pub(crate) mod raw;
+pub(crate) mod stats;
+
+use actix_web::HttpResponse;
+
+use crate::error::Failure;
+
+/// What a handler returns.
+type Answer = Result<HttpResponse, Failure>;

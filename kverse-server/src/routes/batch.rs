@@ -1,0 +1,162 @@
+//! Many operations in one request: each on its own, or all or none.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use kverse_core::{
+    Error, Key, Operation, OperationOutcome, Precondition, Result, Write, WriteAction, WriteOutcome,
+};
+use kverse_store::wire::{BatchResponse, OperationRequest, OperationResponse};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Answer;
+use crate::error::{Failure, problem};
+use crate::extract::{json_body, parse_json, query};
+use crate::state::State;
+
+/// What the JSON form of an operation may have beside key and value, and its syntax, in bytes.
+const OPERATION_OVERHEAD: usize = 4096;
+
+/// `POST /batch`
+pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
+    let operations = operations(&request, payload, &state).await?;
+    let conditional_get = operations.iter().position(
+        |operation| matches!(operation, Operation::Get { precondition, .. } if *precondition != Precondition::None),
+    );
+    if let Some(index) = conditional_get {
+        let detail = "a get has a condition only in a transaction";
+        return Err(invalid(index, &Error::invalid_input(detail)));
+    }
+    let mut results = Vec::with_capacity(operations.len());
+    let mut rest = operations.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let (run, count) = match first {
+            Operation::Get { key, .. } => {
+                let mut keys = vec![key];
+                while let Some(Operation::Get { key, .. }) =
+                    rest.next_if(|next| matches!(next, Operation::Get { .. }))
+                {
+                    keys.push(key);
+                }
+                (read(&state, &keys).await, keys.len())
+            }
+            Operation::Write(write) => {
+                let mut writes = vec![write];
+                while let Some(Operation::Write(write)) =
+                    rest.next_if(|next| matches!(next, Operation::Write(_)))
+                {
+                    writes.push(write);
+                }
+                let count = writes.len();
+                (write_all(&state, writes).await, count)
+            }
+        };
+        match run {
+            Ok(run) => results.extend(run),
+            // Nothing was done yet: the request as a whole failed, and may be retried as a whole.
+            Err(error) if results.is_empty() => return Err(error.into()),
+            Err(error) => {
+                let failed = || OperationResponse::error(problem(&error));
+                results.extend(std::iter::repeat_with(failed).take(count));
+            }
+        }
+    }
+    Ok(HttpResponse::Ok().json(BatchResponse { results }))
+}
+
+async fn read(state: &State, keys: &[Key]) -> Result<Vec<OperationResponse>> {
+    let outcomes = state.store().read(keys).await?;
+    Ok(outcomes
+        .iter()
+        .map(|outcome| OperationResponse::get(outcome.entry.as_ref()))
+        .collect())
+}
+
+async fn write_all(state: &State, writes: Vec<Write>) -> Result<Vec<OperationResponse>> {
+    let deletes: Vec<bool> = writes.iter().map(is_delete).collect();
+    let outcomes = state.store().write(writes).await?;
+    let response = |(outcome, delete): (&Result<WriteOutcome>, bool)| match outcome {
+        Ok(outcome) => written(outcome, delete),
+        Err(error) => OperationResponse::error(problem(error)),
+    };
+    Ok(outcomes.iter().zip(deletes).map(response).collect())
+}
+
+/// `POST /transaction`
+pub(crate) async fn transaction(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<State>,
+) -> Answer {
+    let operations = operations(&request, payload, &state).await?;
+    let deletes: Vec<bool> = operations
+        .iter()
+        .map(|operation| matches!(operation, Operation::Write(write) if is_delete(write)))
+        .collect();
+    let outcomes = state.store().transact(operations).await?;
+    let response = |(outcome, delete): (&OperationOutcome, bool)| match outcome {
+        OperationOutcome::Get(entry) => OperationResponse::get(entry.as_ref()),
+        OperationOutcome::Write(outcome) => written(outcome, delete),
+    };
+    let results = outcomes.iter().zip(deletes).map(response).collect();
+    Ok(HttpResponse::Ok().json(BatchResponse { results }))
+}
+
+fn is_delete(write: &Write) -> bool {
+    matches!(write.action, WriteAction::Delete)
+}
+
+fn written(outcome: &WriteOutcome, delete: bool) -> OperationResponse {
+    let status = match (delete, outcome.existed) {
+        (false, false) => StatusCode::CREATED,
+        (false, true) => StatusCode::OK,
+        (true, true) => StatusCode::NO_CONTENT,
+        (true, false) => StatusCode::NOT_FOUND,
+    };
+    OperationResponse::write(status.as_u16(), outcome)
+}
+
+/// The operations of the body, all of them valid and together within the limits.
+async fn operations(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &State,
+) -> Result<Vec<Operation>, Failure> {
+    /// Read in two steps, so that an error can name the operation.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        operations: Vec<&'a RawValue>,
+    }
+    let [] = query(request, [])?;
+    let limits = &state.limits;
+    let limit = State::json_bytes(limits.max_batch_bytes)
+        + limits.max_batch_operations * OPERATION_OVERHEAD;
+    let body = json_body(request, payload, limit, state).await?;
+    let Request { operations } = parse_json(&body)?;
+    limits.check_batch(operations.len(), 0)?;
+    let parse = |(index, raw): (usize, &&RawValue)| {
+        let parsed = serde_json::from_str::<OperationRequest>(raw.get());
+        parsed
+            .map_err(|error| Error::invalid_input(error.to_string()))
+            .and_then(OperationRequest::parse)
+            .map_err(|error| invalid(index, &error))
+    };
+    let operations: Vec<Operation> = operations
+        .iter()
+        .enumerate()
+        .map(parse)
+        .collect::<Result<_, _>>()?;
+    let bytes = operations.iter().map(Operation::size).sum();
+    limits.check_batch(operations.len(), bytes)?;
+    Ok(operations)
+}
+
+/// The refusal of the whole request because of one operation.
+fn invalid(index: usize, error: &Error) -> Failure {
+    Error::invalid_input(format!("operations[{index}]: {error}"))
+        .with_operation(index)
+        .into()
+}

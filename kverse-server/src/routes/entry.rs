@@ -1,0 +1,51 @@
+//! What the answers about one key have in common: headers, and what is not JSON or bytes.
+
+use actix_web::http::header::{ETAG, HeaderMap, HeaderName};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use kverse_core::{Entry, Key, KvStoreExt, ReadOutcome, Timestamp, Version, WriteOutcome};
+
+use crate::error::Failure;
+use crate::extract::ReadCondition;
+use crate::state::State;
+
+static KVERSE_CACHE: HeaderName = HeaderName::from_static("kverse-cache");
+static KVERSE_EXPIRES_AT: HeaderName = HeaderName::from_static("kverse-expires-at");
+
+/// What a read found.
+pub(crate) enum Found {
+    /// The entry, and the beginning of the answer.
+    Entry(Entry, HttpResponseBuilder),
+    /// The client has it already: the answer.
+    NotModified(HttpResponse),
+}
+
+/// Reads a key as the headers of the request say.
+pub(crate) async fn read(state: &State, headers: &HeaderMap, key: &Key) -> Result<Found, Failure> {
+    let condition = ReadCondition::parse(headers)?;
+    let ReadOutcome { entry, cache, .. } = state.store().lookup(key).await?;
+    let entry = entry.ok_or_else(Failure::key_not_found)?;
+    let not_modified = condition.matches(entry.version);
+    let mut response = if not_modified {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.insert_header((KVERSE_CACHE.clone(), cache.as_str()));
+    describe(&mut response, entry.version, entry.expires_at);
+    if not_modified {
+        return Ok(Found::NotModified(response.finish()));
+    }
+    Ok(Found::Entry(entry, response))
+}
+
+/// The headers of the answer to a put.
+pub(crate) fn written(response: &mut HttpResponseBuilder, outcome: &WriteOutcome) {
+    describe(response, outcome.version, outcome.expires_at);
+}
+
+fn describe(response: &mut HttpResponseBuilder, version: Version, expires_at: Option<Timestamp>) {
+    response.insert_header((ETAG, format!("\"{version}\"")));
+    if let Some(at) = expires_at {
+        response.insert_header((KVERSE_EXPIRES_AT.clone(), at.to_string()));
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether the service can serve.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use kverse_core::{ComponentHealth, Error, ErrorKind, Result};
+use kverse_store::wire::{CheckResponse, ReadyResponse};
+
+use super::Answer;
+use crate::extract::query;
+use crate::state::State;
+
+/// How long the checks may take before they count as failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+const OK: &str = r#"{"status":"ok"}"#;
+
+fn ok() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(OK)
+}
+
+/// `GET /livez`: the process answers; nothing else is looked at.
+pub(crate) async fn livez(request: HttpRequest) -> Answer {
+    let [] = query(&request, [])?;
+    Ok(ok())
+}
+
+/// `GET /health`: every component works.
+pub(crate) async fn health(request: HttpRequest, state: Data<State>) -> Answer {
+    let [] = query(&request, [])?;
+    for check in check(&state).await? {
+        healthy(&check)?;
+    }
+    Ok(ok())
+}
+
+/// `GET /readyz`: as `/health`; `?verbose` names the checks.
+pub(crate) async fn readyz(request: HttpRequest, state: Data<State>) -> Answer {
+    let [verbose] = query(&request, ["verbose"])?;
+    let checks = check(&state).await?;
+    let failed = checks.iter().find_map(|check| healthy(check).err());
+    if verbose.is_none() {
+        return failed.map_or_else(|| Ok(ok()), |error| Err(error.into()));
+    }
+    let mut response = match &failed {
+        None => HttpResponse::Ok(),
+        Some(_) => HttpResponse::ServiceUnavailable(),
+    };
+    let checks = checks.iter().map(|check| CheckResponse {
+        name: check.name.to_owned(),
+        status: status(check.result.is_ok()),
+        detail: check.result.as_ref().err().map(ToString::to_string),
+        duration_ms: check.elapsed.as_secs_f64() * 1e3,
+    });
+    Ok(response.json(ReadyResponse {
+        status: status(failed.is_none()),
+        checks: checks.collect(),
+    }))
+}
+
+fn status(ok: bool) -> String {
+    if ok { "ok" } else { "unavailable" }.to_owned()
+}
+
+async fn check(state: &State) -> Result<Vec<ComponentHealth>> {
+    let checks = tokio::time::timeout(CHECK_TIMEOUT, state.store().check()).await;
+    checks.map_err(|elapsed| {
+        let message = format!("the checks took longer than {CHECK_TIMEOUT:?}");
+        Error::new(ErrorKind::Unavailable, message).with_source(elapsed)
+    })
+}
+
+fn healthy(check: &ComponentHealth) -> Result<()> {
+    let Err(error) = &check.result else {
+        return Ok(());
+    };
+    let message = format!("{}: {error}", check.name);
+    Err(Error::new(ErrorKind::Unavailable, message).with_source(error.clone()))
+}

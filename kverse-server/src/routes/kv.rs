@@ -1,0 +1,143 @@
+//! The drop-in routes: the key in the query or in JSON, and the raw forms of the same path.
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use kverse_core::{Expiry, Key, KvStoreExt, PutOptions, Write};
+use kverse_store::wire::parse_ttl;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{self, Found};
+use super::{Answer, raw};
+use crate::error::Failure;
+use crate::extract::{
+    body, content_type, is_json, parse_json, query, required_key, wants_bytes, with_conditions,
+};
+use crate::state::State;
+
+/// What the JSON form of a put may have beside key and value, and its syntax, in bytes.
+const JSON_OVERHEAD: usize = 4096;
+
+/// The body of `PUT /kv`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutRequest {
+    key: String,
+    value: String,
+    #[serde(default)]
+    ttl: Option<String>,
+}
+
+/// `GET /kv?key=K`
+pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> Answer {
+    let [key] = query(&request, ["key"])?;
+    let key = required_key(key)?;
+    if wants_bytes(request.headers()) {
+        return raw::get_key(&request, &state, &key).await;
+    }
+    match entry::read(&state, request.headers(), &key).await? {
+        Found::NotModified(response) => Ok(response),
+        Found::Entry(entry, mut response) => {
+            response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            Ok(response.body(value_json(&entry.value)?))
+        }
+    }
+}
+
+/// `{"data":{"value":"..."}}`, with the bytes as Base64 if they are not text.
+fn value_json(value: &[u8]) -> Result<Vec<u8>, Failure> {
+    #[derive(Serialize)]
+    struct Response<V> {
+        data: Value<V>,
+    }
+    #[derive(Serialize)]
+    struct Value<V> {
+        value: V,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encoding: Option<&'static str>,
+    }
+    fn json<V: Serialize>(
+        value: V,
+        encoding: Option<&'static str>,
+        size: usize,
+    ) -> serde_json::Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(size + 64);
+        let data = Value { value, encoding };
+        serde_json::to_writer(&mut json, &Response { data })?;
+        Ok(json)
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) => json(text, None, text.len()),
+        Err(_) => {
+            let text = Base64Display::new(value, &STANDARD).to_string();
+            let size = text.len();
+            json(text, Some("base64"), size)
+        }
+    }
+    .map_err(Failure::internal)
+}
+
+/// `PUT /kv` with JSON, or `PUT /kv?key=K` with bytes.
+pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
+    let [key, ttl] = query(&request, ["key", "ttl"])?;
+    let content_type = content_type(&request)?;
+    match (content_type, key) {
+        (Some(other), Some(key)) if !is_json(other) => {
+            let key = required_key(Some(key))?;
+            raw::put_key(&request, payload, &state, key, ttl.as_deref()).await
+        }
+        (None, Some(key)) => {
+            let key = required_key(Some(key))?;
+            raw::put_key(&request, payload, &state, key, ttl.as_deref()).await
+        }
+        (Some(_), Some(_)) => Err(Failure::invalid(
+            "a JSON body has the key in it, not in the query; to store JSON as a value use /kv/{key}",
+        )),
+        (Some(other), None) if !is_json(other) => Err(Failure::invalid(
+            "expected a JSON body with `Content-Type: application/json`, or the parameter `key` for other types",
+        )),
+        (_, None) if ttl.is_some() => Err(Failure::invalid(
+            "with a JSON body, `ttl` is a field of it, not a parameter of the query",
+        )),
+        (_, None) => put_json(&request, payload, &state).await,
+    }
+}
+
+async fn put_json(request: &HttpRequest, payload: Payload, state: &State) -> Answer {
+    let limit = State::json_bytes(state.limits.max_value_bytes + Key::MAX_BYTES) + JSON_OVERHEAD;
+    let body = body(request, payload, "body", limit, state).await?;
+    // Whatever is wrong with it is 422, as the clients of this route expect.
+    let PutRequest { key, value, ttl } =
+        parse_json(&body).map_err(|failure| Failure::invalid(failure.to_string()))?;
+    let expiry = ttl.as_deref().map_or(Ok(Expiry::Never), parse_ttl)?;
+    let write =
+        Write::put(Key::new(key)?, value).with_options(PutOptions::default().with_expiry(expiry));
+    let write = with_conditions(write, request.headers())?;
+    let outcome = state.store().write_one(write).await?;
+    let mut response = HttpResponse::Ok();
+    entry::written(&mut response, &outcome);
+    response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    Ok(response.body(r#"{"status":"ok"}"#))
+}
+
+/// `DELETE /kv?key=K`
+pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
+    #[derive(Serialize)]
+    struct Response<'a> {
+        key: &'a str,
+        deleted: bool,
+    }
+    let [key] = query(&request, ["key"])?;
+    let key = required_key(key)?;
+    if wants_bytes(request.headers()) {
+        return raw::delete_key(&request, &state, key).await;
+    }
+    let write = with_conditions(Write::delete(key.clone()), request.headers())?;
+    let outcome = state.store().write_one(write).await?;
+    Ok(HttpResponse::Ok().json(Response {
+        key: key.as_str(),
+        deleted: outcome.existed,
+    }))
+}

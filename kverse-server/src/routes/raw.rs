@@ -1,0 +1,98 @@
+//! The raw routes: bytes in, bytes out.
+
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use kverse_core::{Expiry, Key, KvStoreExt, PutOptions, Write};
+use kverse_store::wire::parse_ttl;
+
+use super::Answer;
+use super::entry::{self, Found};
+use crate::error::Failure;
+use crate::extract::{
+    APPLICATION_OCTET_STREAM, body, path_key, query, refuse_partial, stored_content_type,
+    with_conditions,
+};
+use crate::state::State;
+
+/// `GET /kv/{key}`
+pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> Answer {
+    let [] = query(&request, [])?;
+    get_key(&request, &state, &path_key(&request)?).await
+}
+
+/// `PUT /kv/{key}`
+pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
+    let [ttl] = query(&request, ["ttl"])?;
+    let key = path_key(&request)?;
+    put_key(&request, payload, &state, key, ttl.as_deref()).await
+}
+
+/// `DELETE /kv/{key}`
+pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
+    let [] = query(&request, [])?;
+    delete_key(&request, &state, path_key(&request)?).await
+}
+
+/// The value as it was stored. A browser that is led to it must not run it as ours.
+pub(super) async fn get_key(request: &HttpRequest, state: &State, key: &Key) -> Answer {
+    match entry::read(state, request.headers(), key).await? {
+        Found::NotModified(response) => Ok(response),
+        Found::Entry(entry, mut response) => {
+            let stored = entry.content_type.as_ref();
+            let content_type = stored.map_or(APPLICATION_OCTET_STREAM, |stored| stored.as_str());
+            response
+                .insert_header((CONTENT_TYPE, content_type))
+                .insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+                .insert_header((
+                    CONTENT_SECURITY_POLICY,
+                    HeaderValue::from_static("sandbox; default-src 'none'"),
+                ));
+            Ok(response.body(entry.value))
+        }
+    }
+}
+
+pub(super) async fn put_key(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &State,
+    key: Key,
+    ttl: Option<&str>,
+) -> Answer {
+    refuse_partial(request.headers())?;
+    let options = PutOptions::default()
+        .with_content_type(stored_content_type(request)?)
+        .with_expiry(ttl.map_or(Ok(Expiry::Never), parse_ttl)?);
+    let value = body(
+        request,
+        payload,
+        "value",
+        state.limits.max_value_bytes,
+        state,
+    )
+    .await?;
+    let write = with_conditions(
+        Write::put(key, value).with_options(options),
+        request.headers(),
+    )?;
+    let outcome = state.store().write_one(write).await?;
+    let mut response = if outcome.existed {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::Created()
+    };
+    entry::written(&mut response, &outcome);
+    Ok(response.finish())
+}
+
+pub(super) async fn delete_key(request: &HttpRequest, state: &State, key: Key) -> Answer {
+    let write = with_conditions(Write::delete(key), request.headers())?;
+    let outcome = state.store().write_one(write).await?;
+    if !outcome.existed {
+        return Err(Failure::key_not_found());
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
