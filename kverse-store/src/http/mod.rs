@@ -190,8 +190,9 @@ impl KvStore for HttpStore {
             .once(Method::GET, url, None, Effect::Reads)
             .await;
         let ready = answer.and_then(|(status, body)| {
-            serde_json::from_slice::<ReadyResponse>(&body)
-                .or_else(|_| Err(error::from_answer(status, &body, Effect::Reads)))
+            serde_json::from_slice::<ReadyResponse>(&body).map_err(|cause| {
+                error::from_answer(status, &body, Effect::Reads).with_source(cause)
+            })
         });
         let elapsed = started.elapsed();
         match ready {
