@@ -22,9 +22,9 @@ pub(crate) struct Report {
 
 /// Writes all packages in batches, then reads all of them back.
 pub(crate) async fn run(store: &dyn KvStore, packages: &Packages) -> Result<Report> {
-    let packages: Vec<_> = packages.iter().collect();
     let started = Instant::now();
-    stream::iter(packages.chunks(BATCH))
+    let pairs: Vec<_> = packages.iter().collect();
+    stream::iter(pairs.chunks(BATCH))
         .map(|chunk| write(store, chunk))
         .buffer_unordered(BATCHES)
         .try_collect::<()>()
@@ -32,16 +32,22 @@ pub(crate) async fn run(store: &dyn KvStore, packages: &Packages) -> Result<Repo
     let writing = started.elapsed();
 
     let started = Instant::now();
-    let different = stream::iter(packages.chunks(BATCH))
-        .map(|chunk| differences(store, chunk))
-        .buffered(BATCHES)
-        .try_concat()
-        .await?;
+    let different = compare(store, packages).await?;
     Ok(Report {
         writing,
         reading: started.elapsed(),
         different,
     })
+}
+
+/// The keys whose value is not this one.
+pub(crate) async fn compare(store: &dyn KvStore, packages: &Packages) -> Result<Vec<Key>> {
+    let pairs: Vec<_> = packages.iter().collect();
+    stream::iter(pairs.chunks(BATCH))
+        .map(|chunk| differences(store, chunk))
+        .buffered(BATCHES)
+        .try_concat()
+        .await
 }
 
 async fn write(store: &dyn KvStore, chunk: &[(&Key, &String)]) -> Result<()> {
