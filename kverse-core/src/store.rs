@@ -1,5 +1,6 @@
 //! The store trait: the contract between backends, wrappers and everything above.
 
+use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +169,7 @@ impl Stats {
 #[non_exhaustive]
 pub struct ComponentHealth {
     /// The name of the component.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether it works.
     pub result: Result<(), Error>,
     /// How long the check took.
@@ -177,9 +178,9 @@ pub struct ComponentHealth {
 
 impl ComponentHealth {
     /// The outcome of checking the component.
-    pub fn new(name: &'static str, result: Result<()>, elapsed: Duration) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, result: Result<()>, elapsed: Duration) -> Self {
         Self {
-            name,
+            name: name.into(),
             result,
             elapsed,
         }

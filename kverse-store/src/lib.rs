@@ -2,6 +2,8 @@
 #![deny(missing_docs)]
 
 mod config;
+#[cfg(feature = "http")]
+pub mod http;
 mod open;
 #[cfg(feature = "wire")]
 pub mod wire;

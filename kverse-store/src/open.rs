@@ -16,6 +16,12 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
             Arc::clone(&config.clock),
             config.limits,
         ))),
+        #[cfg(feature = "http")]
+        StoreUrl::Http(url) => {
+            let options = crate::http::HttpOptions::default().with_limits(config.limits);
+            let store = crate::http::HttpStore::connect(url.clone(), options).await?;
+            Ok(Arc::new(store))
+        }
         url => Err(Error::new(
             ErrorKind::Unsupported,
             format!("no backend for {url}"),

@@ -1,0 +1,44 @@
+//! The commands, a file each.
+
+mod completions;
+mod delete;
+mod get;
+mod health;
+mod list;
+mod put;
+mod stats;
+
+use std::sync::Arc;
+
+use kverse_core::KvStore;
+use kverse_store::{StoreConfig, StoreUrl};
+
+use crate::args::{Args, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Does what the arguments ask for.
+pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure> {
+    if let Command::Completions { shell } = args.command {
+        return completions::run(shell, output);
+    }
+    let url: StoreUrl = args.store.parse()?;
+    let store = open(&url).await.map_err(|failure| failure.of_store(&url))?;
+    let store = store.as_ref();
+    let result = match args.command {
+        Command::Put(args) => put::run(store, args, output).await,
+        Command::Get(args) => get::run(store, args, output).await,
+        Command::Delete(args) => delete::run(store, args, output).await,
+        Command::List(args) => list::run(store, args, output).await,
+        Command::Stats => stats::run(store, output).await,
+        Command::Health => health::run(store, output).await,
+        Command::Completions { shell } => completions::run(shell, output),
+    };
+    result.map_err(|failure| failure.of_store(&url))
+}
+
+async fn open(url: &StoreUrl) -> Result<Arc<dyn KvStore>, Failure> {
+    // One command reads nothing twice.
+    let config = StoreConfig::new(url.clone()).with_cache_bytes(0);
+    Ok(kverse_store::open(&config).await?)
+}

@@ -1,0 +1,50 @@
+//! A server for the binary.
+
+use std::thread::JoinHandle;
+
+use kverse_server::{Config, bind, run};
+use tokio::sync::oneshot;
+
+/// A server in this process, on a port of its own, that ends when it is dropped.
+pub(crate) struct TestServer {
+    pub(crate) url: String,
+    shutdown: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// A server that was given these arguments.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let fixed = ["--listen", "127.0.0.1:0", "--workers", "1"];
+        let config = Config::try_from_args(args.iter().chain(&fixed)).unwrap();
+        let listener = bind(config.listen).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (shutdown, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            runtime.block_on(run(&config, listener, stopped)).unwrap();
+        });
+        Self {
+            url,
+            shutdown: Some(shutdown),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.shutdown.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            assert!(matches!(ended, Some(Ok(()))), "the server failed");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Requests with time limits, bounded answers and retries.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kverse_core::{Error, ErrorKind, Result};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Method, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::HttpOptions;
+use super::error::{self, Effect};
+
+/// The pauses before the second and the third attempt.
+const BACK_OFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+
+/// The connections to one server.
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: Client,
+    /// Its path ends with a slash.
+    base: Url,
+    max_answer_bytes: usize,
+}
+
+/// The status and the body of an answer.
+pub(super) type Answer = (StatusCode, Vec<u8>);
+
+impl Connection {
+    pub(super) fn new(mut base: Url, options: &HttpOptions) -> Result<Self> {
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(Error::invalid_input(format!(
+                "a KVerse server's URL begins with http:// or https://, not with {}:",
+                base.scheme()
+            )));
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(Error::invalid_input(
+                "a KVerse server's URL has no query and no fragment",
+            ));
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Refused only if another thread was faster.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let client = Client::builder()
+            .user_agent(concat!("kverse-store/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.request_timeout)
+            // A redirected POST would come out as a GET.
+            .redirect(reqwest::redirect::Policy::none())
+            // The URL says where the server is; the environment has no say.
+            .no_proxy()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot set up the HTTP client").with_source(error)
+            })?;
+        Ok(Self {
+            client,
+            base,
+            max_answer_bytes: options.max_answer_bytes,
+        })
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The URL of a route, which is given without its leading slash.
+    pub(super) fn url(&self, route: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{route}", self.base.path()));
+        url
+    }
+
+    /// The JSON that a GET answers.
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let answer = self.with_retries(Method::GET, url, None, Effect::Reads);
+        parse(answer.await?, Effect::Reads)
+    }
+
+    /// The JSON that a POST of JSON answers.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        body: &impl Serialize,
+        effect: Effect,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot write the request as JSON").with_source(error)
+        })?;
+        let url = self.url(route);
+        let answer = self.with_retries(Method::POST, url, Some(body.into()), effect);
+        parse(answer.await?, effect)
+    }
+
+    /// The answer of the first attempt that reached a server which could serve.
+    ///
+    /// Reads may be tried again after anything. Of writes, only what surely was not done: when no connection was made, and
+    /// after a 503, by which KVerse says that nothing was stored. A write whose answer went missing is not repeated: the id
+    /// that it carries keeps it from being done twice in a row, but not from being done over a write that came in between.
+    async fn with_retries(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Bytes>,
+        effect: Effect,
+    ) -> Result<Answer> {
+        let mut pauses = BACK_OFF.into_iter();
+        loop {
+            let result = self
+                .once(method.clone(), url.clone(), body.clone(), effect)
+                .await;
+            let not_done = match &result {
+                Ok((status, _)) => *status == StatusCode::SERVICE_UNAVAILABLE,
+                Err(error) => error.kind() == ErrorKind::Unavailable,
+            };
+            match pauses.next() {
+                Some(pause) if not_done => {
+                    tracing::debug!(
+                        pause_ms = pause.as_millis(),
+                        "retrying {method} {}",
+                        url.path()
+                    );
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return result,
+            }
+        }
+    }
+
+    /// The answer of one attempt.
+    pub(super) async fn once(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Bytes>,
+        effect: Effect,
+    ) -> Result<Answer> {
+        let mut request = self
+            .client
+            .request(method, url)
+            .header(ACCEPT, "application/json");
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let broken = |error| error::from_transport(error, effect);
+        let response = request.send().await.map_err(broken)?;
+        let status = response.status();
+        Ok((status, self.body(response, effect).await?))
+    }
+
+    async fn body(&self, mut response: Response, effect: Effect) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| error::from_transport(error, effect))?
+        {
+            let bytes = body.len() + chunk.len();
+            if bytes > self.max_answer_bytes {
+                let limit = self.max_answer_bytes;
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!(
+                        "the server's answer has more than {limit} bytes: ask for less at once"
+                    ),
+                )
+                .with_limit(limit as u64, bytes as u64));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+fn parse<T: DeserializeOwned>((status, body): Answer, effect: Effect) -> Result<T> {
+    if !status.is_success() {
+        return Err(error::from_answer(status, &body, effect));
+    }
+    serde_json::from_slice(&body).map_err(error::malformed)
+}

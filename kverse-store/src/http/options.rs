@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use kverse_core::Limits;
+
+/// How [`HttpStore`](super::HttpStore) talks to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpOptions {
+    /// How long a connection may take to be made. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long a request may take, from its first byte to the last of its answer. A retry starts anew. Default 30 s.
+    pub request_timeout: Duration,
+    /// The limits that the server is taken to enforce: what exceeds them is refused before it is sent.
+    pub limits: Limits,
+    /// The longest answer that is read, in bytes. Default 256 MiB, many times a full page; only a read of many large values
+    /// comes near.
+    pub max_answer_bytes: usize,
+}
+
+impl HttpOptions {
+    /// The same with this time for making a connection.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The same with this time for a request.
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// The same with these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with this longest answer.
+    #[must_use]
+    pub fn with_max_answer_bytes(mut self, bytes: usize) -> Self {
+        self.max_answer_bytes = bytes;
+        self
+    }
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            limits: Limits::default(),
+            max_answer_bytes: 256 << 20,
+        }
+    }
+}
