@@ -1,30 +1,66 @@
-//! The only place that knows which backends exist.
+//! The only place that knows which backends exist, and in which order the wrappers stand.
 
 use std::sync::Arc;
 
-use kverse_core::{Error, ErrorKind, KvStore, MemoryStore, Result};
+use kverse_core::{
+    CachedStore, CoalescedStore, Error, ErrorKind, GroupCommitStore, KvStore, MemoryCache,
+    MemoryStore, ObservedStore, Result,
+};
 
 use crate::{StoreConfig, StoreUrl};
 
-/// Opens a store with everything around it: cache, group commit, metrics.
+/// How many reads a backend is asked for at the same time; what arrives meanwhile is read together.
+const READS_IN_FLIGHT: usize = 4;
+
+/// Opens a store with everything around it, from the outside in: metrics (if the configuration has a registry), group
+/// commit, the in-process cache, read coalescing, the backend. A remote KVerse has all of that on its side: it only gets
+/// the metrics. Must be used within a tokio runtime.
+///
+/// ```
+/// # tokio::runtime::Builder::new_multi_thread().build()?.block_on(async {
+/// use kverse_core::KvStoreExt;
+/// use kverse_store::{StoreConfig, open};
+///
+/// let store = open(&StoreConfig::new("memory:".parse()?)).await?;
+/// store.put(&"greeting".parse()?, "hello").await?;
+/// # Ok::<(), kverse_core::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// `Unsupported` if the backend was not compiled in; what the backend says otherwise.
+/// `Unsupported` if the backend was not compiled in; else what the backend says.
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
-    match &config.url {
-        StoreUrl::Memory => Ok(Arc::new(MemoryStore::new(
-            Arc::clone(&config.clock),
-            config.limits,
-        ))),
+    let store: Arc<dyn KvStore> = match &config.url {
+        StoreUrl::Memory => local(
+            Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
+            config,
+        )?,
         #[cfg(feature = "http")]
         StoreUrl::Http(url) => {
             let options = crate::http::HttpOptions::default().with_limits(config.limits);
-            let store = crate::http::HttpStore::connect(url.clone(), options).await?;
-            Ok(Arc::new(store))
+            Arc::new(crate::http::HttpStore::connect(url.clone(), options).await?)
         }
-        url => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("no backend for {url}"),
-        )),
+        url => {
+            let message = format!("this build has no backend for {url}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    };
+    match &config.metrics {
+        Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
+        None => Ok(store),
     }
+}
+
+/// A backend that only this process writes, with cache and group commit in front.
+fn local(backend: Arc<dyn KvStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    let mut store: Arc<dyn KvStore> = Arc::new(CoalescedStore::new(backend, READS_IN_FLIGHT));
+    let metrics = config.metrics.as_ref();
+    if config.cache_bytes > 0 {
+        let cache = Arc::new(MemoryCache::new(config.cache_bytes));
+        if let Some(registry) = metrics {
+            cache.register(registry)?;
+        }
+        store = Arc::new(CachedStore::new(cache, store, Arc::clone(&config.clock))?);
+    }
+    Ok(Arc::new(GroupCommitStore::new(store, metrics)?))
 }

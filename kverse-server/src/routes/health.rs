@@ -47,7 +47,7 @@ pub(crate) async fn readyz(request: HttpRequest, state: Data<State>) -> Answer {
         Some(_) => HttpResponse::ServiceUnavailable(),
     };
     let checks = checks.iter().map(|check| CheckResponse {
-        name: check.name.to_owned(),
+        name: check.name.to_string(),
         status: status(check.result.is_ok()),
         detail: check.result.as_ref().err().map(ToString::to_string),
         duration_ms: check.elapsed.as_secs_f64() * 1e3,
