@@ -102,7 +102,7 @@ pub(super) fn an_operation(clocked: bool, durable: bool) -> impl Strategy<Value 
         (3, vec(step, 0..5).prop_map(Op::Transaction).boxed()),
         (3, (0..4_usize).prop_map(Op::Retry).boxed()),
         (5, vec(an_index(), 0..5).prop_map(Op::Read).boxed()),
-        (3, scan().prop_map(Op::Scan).boxed()),
+        (5, scan().prop_map(Op::Scan).boxed()),
         (1, Just(Op::Stats).boxed()),
     ];
     if clocked {
