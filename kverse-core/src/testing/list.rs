@@ -204,3 +204,31 @@ macro_rules! conformance_of_wrappers {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn every_behaviour_is_listed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/testing");
+        let mut behaviours = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let group = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let source = std::fs::read_to_string(&path).unwrap();
+            let listed = include_str!("list.rs")
+                .split_once(&format!("@tests $backend, {group}:"))
+                .map_or("", |(_, rest)| rest.split('}').next().unwrap());
+            let names = source
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub async fn ")?.split('<').next());
+            for name in names {
+                let found = listed.split_whitespace().any(|word| word == name);
+                assert!(found, "{group}::{name} is not in the list");
+                behaviours += 1;
+            }
+        }
+        assert!(behaviours > 0);
+    }
+}
