@@ -1,8 +1,9 @@
 //! A server for the binary.
 
+use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use kverse_server::{Config, bind, run};
+use kverse_server::{Config, run};
 use tokio::sync::oneshot;
 
 /// A server in this process, on a port of its own, that ends when it is dropped.
@@ -15,9 +16,8 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// A server that was given these arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let fixed = ["--listen", "127.0.0.1:0", "--workers", "1"];
-        let config = Config::try_from_args(args.iter().chain(&fixed)).unwrap();
-        let listener = bind(config.listen).unwrap();
+        let config = Config::try_from_args(args.iter().chain(&["--workers", "1"])).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (shutdown, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
