@@ -34,12 +34,19 @@ impl Server {
 
     /// A server with these options of the command line.
     pub(crate) fn with_options(options: &[&str]) -> Self {
-        let fixed = ["--listen", "127.0.0.1:0", "--workers", "2"];
-        let config = Config::try_from_args(fixed.iter().chain(options)).unwrap();
+        let config = config(options);
         let limits = Limits::default().with_max_value_bytes(config.max_value_bytes as usize);
         let clock = Arc::new(ManualClock::default());
-        let store: Arc<dyn KvStore> =
-            Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock), limits));
+        let store = MemoryStore::new(Arc::<ManualClock>::clone(&clock), limits);
+        Self {
+            clock,
+            ..Self::with_store(Arc::new(store), options)
+        }
+    }
+
+    /// A server over another store, which has a clock of its own.
+    pub(crate) fn with_store(store: Arc<dyn KvStore>, options: &[&str]) -> Self {
+        let config = config(options);
         let listener = bind(config.listen).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -53,7 +60,7 @@ impl Server {
         });
         Self {
             address,
-            clock,
+            clock: Arc::default(),
             store,
             client: client(),
             stop,
@@ -110,6 +117,11 @@ impl Server {
         self.stop.send(()).unwrap();
         async { timeout(DEADLINE, self.done).await.unwrap().unwrap() }
     }
+}
+
+fn config(options: &[&str]) -> Config {
+    let fixed = ["--listen", "127.0.0.1:0", "--workers", "2"];
+    Config::try_from_args(fixed.iter().chain(options)).unwrap()
 }
 
 /// A client for plain HTTP; it wants to know of TLS all the same.

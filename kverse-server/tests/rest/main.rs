@@ -9,6 +9,7 @@ mod conditions;
 mod connections;
 mod cors;
 mod dropin;
+mod failing;
 mod keys;
 mod metrics;
 mod raw;

@@ -1,5 +1,6 @@
 //! The end of the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -31,7 +32,7 @@ async fn refused(address: std::net::SocketAddr) {
 #[tokio::test]
 async fn what_was_accepted_is_answered() {
     let server = Server::start();
-    let (address, store) = (server.address, std::sync::Arc::clone(&server.store));
+    let (address, store) = (server.address, Arc::clone(&server.store));
     let mut uploads = Vec::new();
     for _ in 0..10 {
         let mut stream = server.connect().await;
@@ -48,6 +49,8 @@ async fn what_was_accepted_is_answered() {
     }
     stopped.await.unwrap().unwrap();
     assert_eq!(store.stats().await.unwrap().items, 1);
+    // The server has let go of it, so that another can open what it stands on.
+    assert_eq!(Arc::strong_count(&store), 1);
 }
 
 #[tokio::test]
