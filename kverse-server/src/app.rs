@@ -1,5 +1,7 @@
 //! The routes and the order of the middleware, in one place.
 
+use std::future::ready;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::web::{self, Data};
@@ -30,7 +32,7 @@ pub(crate) fn app(
         .app_data(Data::clone(state))
         .app_data(metrics.route("unmatched"))
         .configure(|services| routes(services, metrics))
-        .default_service(web::to(not_found))
+        .default_service(web::to(|| ready(not_found())))
         // The last one is the outermost.
         .wrap(Observe::new(metrics.in_flight.clone()))
         .wrap(Cors::new(cors_origins))
@@ -41,7 +43,7 @@ const POST: &str = "POST";
 const KEY: &str = "GET, HEAD, PUT, DELETE";
 
 fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
-    let resource = |path, allow| resource(metrics, path, allow);
+    let resource = |path, allow| resource(metrics, path, path, allow);
     services
         .service(
             resource("/kv", KEY)
@@ -51,7 +53,7 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .route(web::delete().to(kv::delete)),
         )
         .service(
-            resource("/kv/{key:.*}", KEY)
+            self::resource(metrics, "/kv/{key:.*}", "/kv/{key}", KEY)
                 .route(web::get().to(raw::get))
                 .route(web::put().to(raw::put))
                 .route(web::head().to(raw::get))
@@ -101,17 +103,22 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
         );
 }
 
-/// A path that counts its requests under its pattern and answers methods that it does not know.
-fn resource(metrics: &HttpMetrics, path: &'static str, allow: &'static str) -> Resource {
-    web::resource(path)
-        .app_data(metrics.route(path))
-        .default_service(web::to(move || method_not_allowed(allow)))
+/// A path that counts its requests as those of `route` and answers methods that it does not know.
+fn resource(
+    metrics: &HttpMetrics,
+    pattern: &'static str,
+    route: &'static str,
+    allow: &'static str,
+) -> Resource {
+    web::resource(pattern)
+        .app_data(metrics.route(route))
+        .default_service(web::to(move || ready(method_not_allowed(allow))))
 }
 
-async fn method_not_allowed(allow: &'static str) -> Result<HttpResponse, Failure> {
+fn method_not_allowed(allow: &'static str) -> Result<HttpResponse, Failure> {
     Err(Failure::method_not_allowed(allow))
 }
 
-async fn not_found() -> Result<HttpResponse, Failure> {
+fn not_found() -> Result<HttpResponse, Failure> {
     Err(Failure::route_not_found())
 }

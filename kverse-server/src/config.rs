@@ -21,7 +21,12 @@ const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
 /// can also be given as the environment variable named with it; a flag wins over the variable. An unknown variable that
 /// begins with KVERSE_ is an error.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kverse-server", version, max_term_width = 100)]
+#[command(
+    name = "kverse-server",
+    version,
+    max_term_width = 100,
+    args_override_self = true
+)]
 #[command(after_help = "Try it:\n  \
     curl -X PUT --data-binary 'hello' http://127.0.0.1:8000/kv/greeting\n  \
     curl http://127.0.0.1:8000/kv/greeting\n\n\

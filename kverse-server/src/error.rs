@@ -197,4 +197,12 @@ mod tests {
         let statuses = ErrorKind::ALL.map(|kind| status(kind).as_u16());
         assert_eq!(statuses, [422, 413, 412, 409, 503, 507, 504, 501, 500, 500]);
     }
+
+    #[test]
+    fn who_is_turned_away_is_told_when_to_come_back() {
+        let unavailable = Failure::from(Error::new(ErrorKind::Unavailable, "later"));
+        let response = unavailable.error_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "1");
+    }
 }

@@ -64,10 +64,12 @@ async fn collect(
 }
 
 fn unreadable(error: PayloadError) -> Failure {
-    Failure::malformed(
-        "incomplete_body",
-        format!("the body is incomplete: {error}"),
-    )
+    match error {
+        PayloadError::Incomplete(_) | PayloadError::Io(_) => {
+            Failure::malformed("incomplete_body", "the body is incomplete")
+        }
+        error => Failure::malformed("malformed_body", format!("the body is malformed: {error}")),
+    }
 }
 
 /// A body that has to be JSON, as bytes. Browsers send such a request to another origin only after asking.

@@ -1,0 +1,179 @@
+//! The program: its options, its messages, its end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+/// The program with nothing of ours in its environment.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kverse-server"));
+    for (name, _) in std::env::vars_os() {
+        let ours = name.to_string_lossy().starts_with("KVERSE_");
+        if ours || name == "DATABASE_URL" || name == "REDIS_URL" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A running server over a store in memory. It is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    rest_of_log: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let mut child = command()
+            .args(["--database-url", "memory:", "--listen", "127.0.0.1:0"])
+            .args(["--log-format", "json"])
+            .args(options)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = Vec::new();
+        let address = loop {
+            let mut line = String::new();
+            assert!(
+                log.read_line(&mut line).unwrap() > 0,
+                "ended early: {lines:?}"
+            );
+            let record: Value = serde_json::from_str(&line).unwrap();
+            lines.push(line);
+            if record["message"] == "listening" {
+                break record["address"].as_str().unwrap().parse().unwrap();
+            }
+        };
+        let rest_of_log = std::thread::spawn(move || {
+            let mut rest = String::new();
+            log.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        Self {
+            child,
+            address,
+            rest_of_log: Some(rest_of_log),
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// The exit code, and what it logged after it was listening.
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        (
+            status.code(),
+            self.rest_of_log.take().unwrap().join().unwrap(),
+        )
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The exit code, stdout and stderr of a program that ends on its own.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
+    let mut command = command();
+    command.args(arguments).envs(environment.iter().copied());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn it_ends_with_0_when_it_is_asked_to() {
+    let server = Process::start(&[]);
+    server.terminate();
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("SIGTERM") && log.contains("stopped"), "{log}");
+}
+
+#[test]
+fn help_says_what_it_needs_to_say() {
+    let (code, help, _) = run(&["--help"], &[]);
+    assert_eq!(code, 0);
+    for expected in [
+        "[env: DATABASE_URL]",
+        "[env: KVERSE_LISTEN=]",
+        "[default: sqlite:kverse.db]",
+        "[default: 127.0.0.1:8000]",
+        "--allow-anonymous",
+        "curl ",
+        "Exit status",
+    ] {
+        assert!(help.contains(expected), "{expected} is missing in:\n{help}");
+    }
+    let (code, version, _) = run(&["--version"], &[]);
+    assert_eq!(
+        (code, version),
+        (
+            0,
+            concat!("kverse-server ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+        )
+    );
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_says_what_is_wrong() {
+    let listen_to_all = ["--listen", "0.0.0.0:0"];
+    for (arguments, environment, expected) in [
+        (&["--no-such-option"][..], &[][..], "--no-such-option"),
+        (&[], &[("KVERSE_LISTN", "127.0.0.1:1")], "KVERSE_LISTN"),
+        (&[], &[("KVERSE_WORKERS", "0")], "--workers"),
+        (&["--workers", "0"], &[], "--workers"),
+        (&["--log", "loud=very"], &[], "--log"),
+        (
+            &[],
+            &[("REDIS_URL", "redis://:secret@host")],
+            "this build has no Redis cache",
+        ),
+        (
+            &[],
+            &[("DATABASE_URL", "oracle://me:secret@host")],
+            "unknown kind of store",
+        ),
+        (&listen_to_all, &[], "--allow-anonymous"),
+    ] {
+        let (code, stdout, stderr) = run(arguments, environment);
+        assert_eq!(code, 2, "{arguments:?} {environment:?}: {stderr}");
+        assert!(
+            stderr.contains(expected),
+            "{expected} is missing in: {stderr}"
+        );
+        assert!(!stderr.contains("secret"), "{stderr}");
+        assert_eq!(stdout, "");
+    }
+}
+
+#[test]
+fn what_it_cannot_do_ends_with_1_and_one_line() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, stdout, stderr) = run(&["--database-url", "memory:", "--listen", &address], &[]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(
+        stderr.contains(&format!("cannot listen on {address}")),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}

@@ -1,0 +1,16 @@
+//! The REST interface of a real server on a real socket.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod bad_input;
+mod batch;
+mod binary;
+mod common;
+mod conditions;
+mod connections;
+mod cors;
+mod dropin;
+mod failing;
+mod keys;
+mod metrics;
+mod raw;
+mod shutdown;
