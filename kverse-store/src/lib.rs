@@ -5,6 +5,8 @@ mod config;
 #[cfg(feature = "http")]
 pub mod http;
 mod open;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 #[cfg(feature = "wire")]
 pub mod wire;
 

@@ -1,0 +1,89 @@
+//! The conformance suite on the stores of this crate.
+#![cfg(feature = "sqlite")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kverse_core::testing::Backend;
+use kverse_core::{KvStore, ManualClock};
+use kverse_store::sqlite::{SqliteConfig, SqliteStore};
+use tempfile::TempDir;
+
+struct Sqlite {
+    // Before `directory`: the store ends before its files do. `None` only while it restarts.
+    store: Option<Arc<SqliteStore>>,
+    clock: Arc<ManualClock>,
+    directory: TempDir,
+}
+
+impl Sqlite {
+    async fn open(&mut self) {
+        let config = SqliteConfig::new(self.directory.path().join("kverse.db"))
+            .with_clock(Arc::clone(&self.clock) as _);
+        self.store = Some(Arc::new(SqliteStore::open(config).await.unwrap()));
+    }
+}
+
+#[async_trait]
+impl Backend for Sqlite {
+    async fn start() -> Self {
+        let mut sqlite = Self {
+            store: None,
+            clock: Arc::default(),
+            directory: tempfile::tempdir().unwrap(),
+        };
+        sqlite.open().await;
+        sqlite
+    }
+
+    fn store(&self) -> Arc<dyn KvStore> {
+        Arc::clone(self.store.as_ref().unwrap()) as _
+    }
+
+    fn clock(&self) -> Option<Arc<ManualClock>> {
+        Some(Arc::clone(&self.clock))
+    }
+
+    async fn restart(&mut self) -> bool {
+        let closed = self.store.take().map(|store| Arc::downgrade(&store));
+        // A task of a wrapper may end a moment after the wrapper.
+        while closed
+            .as_ref()
+            .is_some_and(|store| store.strong_count() > 0)
+        {
+            tokio::task::yield_now().await;
+        }
+        self.open().await;
+        true
+    }
+}
+
+struct SqliteInMemory {
+    store: Arc<SqliteStore>,
+    clock: Arc<ManualClock>,
+}
+
+#[async_trait]
+impl Backend for SqliteInMemory {
+    async fn start() -> Self {
+        let clock = Arc::<ManualClock>::default();
+        let config = SqliteConfig::in_memory().with_clock(Arc::clone(&clock) as _);
+        Self {
+            store: Arc::new(SqliteStore::open(config).await.unwrap()),
+            clock,
+        }
+    }
+
+    fn store(&self) -> Arc<dyn KvStore> {
+        Arc::clone(&self.store) as _
+    }
+
+    fn clock(&self) -> Option<Arc<ManualClock>> {
+        Some(Arc::clone(&self.clock))
+    }
+}
+
+kverse_core::conformance!(sqlite, Sqlite, clocked, durable);
+kverse_core::conformance!(sqlite_in_memory, SqliteInMemory, clocked);
+kverse_core::conformance_of_wrappers!(wrapped_sqlite, Sqlite, clocked, durable);
