@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use kverse_core::{
-    CachedStore, CoalescedStore, Error, ErrorKind, GroupCommitStore, KvStore, MemoryCache,
-    MemoryStore, ObservedStore, Result,
+    CachedStore, CoalescedStore, GroupCommitStore, KvStore, MemoryCache, MemoryStore,
+    ObservedStore, Result,
 };
 
+#[cfg(feature = "sqlite")]
+use crate::sqlite::{SqliteConfig, SqliteStore};
 use crate::{StoreConfig, StoreUrl};
 
 /// How many reads a backend is asked for at the same time; what arrives meanwhile is read together.
@@ -21,7 +23,7 @@ const READS_IN_FLIGHT: usize = 4;
 /// use kverse_core::KvStoreExt;
 /// use kverse_store::{StoreConfig, open};
 ///
-/// let store = open(&StoreConfig::new("memory:".parse()?)).await?;
+/// let store = open(&StoreConfig::new("sqlite::memory:".parse()?)).await?;
 /// store.put(&"greeting".parse()?, "hello").await?;
 /// # Ok::<(), kverse_core::Error>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,20 +37,37 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
             Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
             config,
         )?,
+        #[cfg(feature = "sqlite")]
+        StoreUrl::Sqlite(path) => local(sqlite(SqliteConfig::new(path), config).await?, config)?,
+        #[cfg(feature = "sqlite")]
+        StoreUrl::SqliteMemory => local(sqlite(SqliteConfig::in_memory(), config).await?, config)?,
         #[cfg(feature = "http")]
         StoreUrl::Http(url) => {
             let options = crate::http::HttpOptions::default().with_limits(config.limits);
             Arc::new(crate::http::HttpStore::connect(url.clone(), options).await?)
         }
+        #[cfg(not(all(feature = "sqlite", feature = "http")))]
         url => {
             let message = format!("this build has no backend for {url}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            return Err(kverse_core::Error::new(
+                kverse_core::ErrorKind::Unsupported,
+                message,
+            ));
         }
     };
     match &config.metrics {
         Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
         None => Ok(store),
     }
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(sqlite: SqliteConfig, config: &StoreConfig) -> Result<Arc<SqliteStore>> {
+    let sqlite = sqlite
+        .with_limits(config.limits)
+        .with_clock(Arc::clone(&config.clock))
+        .with_metrics(config.metrics.clone());
+    Ok(Arc::new(SqliteStore::open(sqlite).await?))
 }
 
 /// A backend that only this process writes, with cache and group commit in front.

@@ -224,7 +224,9 @@ async fn a_second_store_on_the_file_is_refused_and_told_why() {
     let path = fixture.path();
     let other_name = fixture.directory.path().join(".").join("kverse.db");
     for name in [path.clone(), other_name] {
-        let error = SqliteStore::open(SqliteConfig::new(name)).await.unwrap_err();
+        let error = SqliteStore::open(SqliteConfig::new(name))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let expected = format!(
             "{} is in use by another KVerse process (pid {}); stop it, or use its HTTP address",
@@ -276,7 +278,9 @@ async fn a_path_that_cannot_be_a_database_is_refused() {
         (directory.join("none").join("kverse.db"), "the directory"),
         (directory.join("a\0b"), "nul byte"),
     ] {
-        let error = SqliteStore::open(SqliteConfig::new(&path)).await.unwrap_err();
+        let error = SqliteStore::open(SqliteConfig::new(&path))
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
         let shown = directory.display().to_string();
         assert!(error.to_string().contains(&shown), "{error}");
@@ -506,10 +510,7 @@ async fn a_database_locked_by_another_program_is_unavailable_then_works_again() 
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let error = store.put(&key("a"), "1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert_eq!(
-        error.to_string(),
-        "another program has locked the database"
-    );
+    assert_eq!(error.to_string(), "another program has locked the database");
     other.batch_execute("ROLLBACK").unwrap();
     store.put(&key("a"), "1").await.unwrap();
 }
