@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kverse_core::testing::Backend;
@@ -21,7 +22,17 @@ impl Sqlite {
     async fn open(&mut self) {
         let config = SqliteConfig::new(self.directory.path().join("kverse.db"))
             .with_clock(Arc::clone(&self.clock) as _);
-        self.store = Some(Arc::new(SqliteStore::open(config).await.unwrap()));
+        // A task of a wrapper may drop its handle of the closed store a moment after the wrapper.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let store = loop {
+            match SqliteStore::open(config.clone()).await {
+                Err(error) if error.to_string().contains("in use") && Instant::now() < deadline => {
+                    tokio::task::yield_now().await;
+                }
+                opened => break opened.unwrap(),
+            }
+        };
+        self.store = Some(Arc::new(store));
     }
 }
 
@@ -46,14 +57,7 @@ impl Backend for Sqlite {
     }
 
     async fn restart(&mut self) -> bool {
-        let closed = self.store.take().map(|store| Arc::downgrade(&store));
-        // A task of a wrapper may end a moment after the wrapper.
-        while closed
-            .as_ref()
-            .is_some_and(|store| store.strong_count() > 0)
-        {
-            tokio::task::yield_now().await;
-        }
+        self.store = None;
         self.open().await;
         true
     }

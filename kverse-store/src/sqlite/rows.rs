@@ -19,23 +19,12 @@ diesel::table! {
     }
 }
 
-/// What a write found in the place of its row: the column `existed`. It tells an expired entry from none, because the
-/// number of rows with a value follows from it.
+/// What a write found in the place of its row: the column `existed`. A put in one statement tells an expired entry from
+/// none, because the number of rows with a value follows from it; elsewhere an expired entry counts as nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replaced {
     Nothing = 0,
     Entry = 1,
-    Expired = 2,
-}
-
-impl Replaced {
-    pub(super) fn by_write_at(now: Timestamp, row: Option<&Row>) -> Self {
-        match row.filter(|row| row.value.is_some()) {
-            None => Self::Nothing,
-            Some(row) if row.is_live(now) => Self::Entry,
-            Some(_) => Self::Expired,
-        }
-    }
 }
 
 /// Microseconds as SQLite's signed integers; versions and times are far below their end.
@@ -155,7 +144,7 @@ pub(super) struct NewRow<'a> {
 }
 
 impl<'a> NewRow<'a> {
-    pub(super) fn new(key: &'a Key, row: &'a Row, replaced: Replaced) -> Self {
+    pub(super) fn new(key: &'a Key, row: &'a Row) -> Self {
         Self {
             key: key.as_str(),
             value: row.value.as_deref(),
@@ -163,7 +152,7 @@ impl<'a> NewRow<'a> {
             version: to_i64(row.version.get()),
             expires_at: row.expires_at.map(|at| to_i64(at.as_micros())),
             write_id: row.write_id.as_bytes(),
-            existed: replaced as i32,
+            existed: i32::from(row.existed),
         }
     }
 }

@@ -8,7 +8,7 @@ use kverse_core::row::Row;
 use kverse_core::{ContentType, Entry, Key, Page, Result, ScanEntry, ScanOptions, Timestamp};
 
 use super::error::SqliteError;
-use super::rows::{Listed, NewRow, Replaced, StoredEntry, StoredRow, kv, to_i64};
+use super::rows::{Listed, NewRow, StoredEntry, StoredRow, kv, to_i64};
 
 diesel::define_sql_function! {
     /// The bytes of a value, which SQLite knows without reading it.
@@ -110,9 +110,8 @@ pub(super) fn store_row(
     key: &Key,
     previous: Option<&Row>,
     row: &Row,
-    replaced: Replaced,
 ) -> QueryResult<()> {
-    let new = NewRow::new(key, row, replaced);
+    let new = NewRow::new(key, row);
     if previous.is_some() {
         diesel::update(kv::table.find(key.as_str()))
             .set(new)

@@ -79,9 +79,8 @@ impl Transaction<'_> {
     }
 
     fn store(&mut self, key: &Key, previous: Option<&Row>, row: &Row) -> Result<(), SqliteError> {
-        let replaced = Replaced::by_write_at(self.now, previous);
-        store_row(self.connection, key, previous, row, replaced)?;
-        let had_value = replaced != Replaced::Nothing;
+        store_row(self.connection, key, previous, row)?;
+        let had_value = previous.is_some_and(|row| row.value.is_some());
         self.gained += i64::from(row.value.is_some()) - i64::from(had_value);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
@@ -89,14 +89,11 @@ impl Writer {
         &mut self.connection
     }
 
-    /// Does jobs until the queue is closed, and sweeps at the interval.
+    /// Does jobs until the queue is closed, and sweeps at the interval, which is one of the store's clock.
     pub(super) fn serve(mut self, jobs: &Receiver<Job>, sweep_interval: Duration) {
-        // Clamped so that the sum stays in the range of the clock.
-        let sweep_interval = sweep_interval.min(Duration::from_secs(24 * 60 * 60));
-        let mut next_sweep = Instant::now() + sweep_interval;
+        let mut swept_at = self.clock.now();
         loop {
-            let wait = next_sweep.saturating_duration_since(Instant::now());
-            let more = match jobs.recv_timeout(wait) {
+            let more = match jobs.recv_timeout(sweep_interval) {
                 Ok(job) => self.take(job, jobs),
                 Err(RecvTimeoutError::Timeout) => true,
                 Err(RecvTimeoutError::Disconnected) => false,
@@ -104,8 +101,11 @@ impl Writer {
             if !more {
                 break;
             }
-            if Instant::now() >= next_sweep && !self.sweep_a_little() {
-                next_sweep = Instant::now() + sweep_interval;
+            let now = self.clock.now();
+            // A clock that went back would else put off the sweep for as long.
+            let due = now >= swept_at.saturating_add(sweep_interval) || now < swept_at;
+            if due && !self.sweep_a_little() {
+                swept_at = now;
             }
         }
         self.close();

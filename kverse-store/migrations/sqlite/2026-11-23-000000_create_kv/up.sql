@@ -6,7 +6,7 @@ CREATE TABLE kv (
     version INTEGER NOT NULL,
     expires_at INTEGER,
     write_id BLOB NOT NULL,
-    existed INTEGER NOT NULL        -- what the write replaced: 0 nothing, 1 an entry, 2 an expired entry
+    existed INTEGER NOT NULL        -- what the write replaced: 1 an entry, 0 nothing, 2 nothing but an expired entry
 );
 
 CREATE INDEX kv_expiry ON kv (expires_at) WHERE expires_at IS NOT NULL;
