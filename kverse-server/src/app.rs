@@ -43,7 +43,7 @@ const POST: &str = "POST";
 const KEY: &str = "GET, HEAD, PUT, DELETE";
 
 fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
-    let resource = |path, allow| resource(metrics, path, path, allow);
+    let resource = |path, allow| resource(metrics, path, allow);
     services
         .service(
             resource("/kv", KEY)
@@ -53,11 +53,9 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .route(web::delete().to(kv::delete)),
         )
         .service(
-            self::resource(metrics, "/kv/{key:.*}", "/kv/{key}", KEY)
-                .route(web::get().to(raw::get))
-                .route(web::put().to(raw::put))
-                .route(web::head().to(raw::get))
-                .route(web::delete().to(raw::delete)),
+            web::scope("/kv")
+                .app_data(metrics.route("/kv/{key}"))
+                .default_service(web::to(raw::any)),
         )
         .service(
             resource("/keys", READ)
@@ -103,15 +101,10 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
         );
 }
 
-/// A path that counts its requests as those of `route` and answers methods that it does not know.
-fn resource(
-    metrics: &HttpMetrics,
-    pattern: &'static str,
-    route: &'static str,
-    allow: &'static str,
-) -> Resource {
-    web::resource(pattern)
-        .app_data(metrics.route(route))
+/// A path that counts its requests under its own name and answers methods that it does not know.
+fn resource(metrics: &HttpMetrics, path: &'static str, allow: &'static str) -> Resource {
+    web::resource(path)
+        .app_data(metrics.route(path))
         .default_service(web::to(move || ready(method_not_allowed(allow))))
 }
 

@@ -74,7 +74,7 @@ pub struct Config {
         long,
         env = "KVERSE_LOG",
         value_name = "FILTER",
-        default_value = "info"
+        default_value = "info,actix_server=warn"
     )]
     #[arg(value_parser = parse_filter)]
     pub log: String,

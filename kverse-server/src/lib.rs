@@ -86,7 +86,11 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let metrics = metrics::registry()?;
-    let store = state::open(config, &metrics).await?;
+    let mut shutdown = Box::pin(shutdown);
+    let store = tokio::select! {
+        store = state::open(config, &metrics) => store?,
+        () = &mut shutdown => return Ok(()),
+    };
     serve(store, metrics, config, listener, shutdown).await
 }
 
@@ -134,19 +138,18 @@ pub async fn serve(
     Ok(())
 }
 
-/// Completes when the process is asked to end: SIGTERM or SIGINT.
-pub async fn shutdown_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        // Without handlers the signals end the process at once.
-        tracing::error!("no signal handlers: the server will not end gracefully");
-        return std::future::pending().await;
-    };
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
-    tracing::info!(signal = name, "stopping: answering what was accepted");
+/// Catches SIGTERM and SIGINT from now on; the future completes when one of them has come.
+///
+/// # Errors
+/// If the system refuses the handlers.
+pub fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + use<>, StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping: answering what was accepted");
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use kverse_server::{Config, shutdown_signal, start};
+use kverse_server::{Config, StartError, shutdown_signal, start};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -14,11 +14,16 @@ async fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match start(&config, shutdown_signal()).await {
+    match run(&config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kverse-server: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run(config: &Config) -> Result<(), StartError> {
+    let shutdown = shutdown_signal()?;
+    start(config, shutdown).await
 }

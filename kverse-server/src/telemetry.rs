@@ -1,6 +1,6 @@
 //! Logging.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -11,6 +11,7 @@ pub(crate) fn init(config: &Config) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(&config.log).map_err(StartError::telemetry)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     match config.log_format {
         LogFormat::Text => builder.try_init(),

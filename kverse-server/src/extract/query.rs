@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use actix_web::HttpRequest;
 use kverse_core::Key;
-use percent_encoding::percent_decode;
 
 use crate::error::Failure;
 
@@ -72,27 +71,32 @@ fn decode<'a>(text: &'a [u8], plus_is_space: bool, what: &str) -> Result<Cow<'a,
             Err(_) => Err(not_utf8()),
         };
     }
-    let hex = |at: usize| text.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let malformed = (0..text.len()).any(|at| text[at] == b'%' && !(hex(at + 1) && hex(at + 2)));
-    if malformed {
-        return Err(Failure::invalid(format!(
-            "{what} has a `%` that is not followed by two hexadecimal digits"
-        )));
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        decoded.push(match byte {
+            b'+' if plus_is_space => b' ',
+            b'%' => match (hex(rest.next()), hex(rest.next())) {
+                (Some(high), Some(low)) => high << 4 | low,
+                _ => {
+                    return Err(Failure::invalid(format!(
+                        "{what} has a `%` that is not followed by two hexadecimal digits"
+                    )));
+                }
+            },
+            byte => byte,
+        });
     }
-    let spaced: Vec<u8> = text
-        .iter()
-        .map(|&byte| {
-            if plus_is_space && byte == b'+' {
-                b' '
-            } else {
-                byte
-            }
-        })
-        .collect();
-    match String::from_utf8(percent_decode(&spaced).collect()) {
+    match String::from_utf8(decoded) {
         Ok(text) => Ok(Cow::Owned(text)),
         Err(_) => Err(not_utf8()),
     }
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: Option<&u8>) -> Option<u8> {
+    let digit = char::from(*digit?).to_digit(16)?;
+    u8::try_from(digit).ok()
 }
 
 #[cfg(test)]

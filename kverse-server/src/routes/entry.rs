@@ -1,6 +1,6 @@
 //! What the answers about one key have in common: headers, and what is not JSON or bytes.
 
-use actix_web::http::header::{ETAG, HeaderMap, HeaderName};
+use actix_web::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use kverse_core::{Entry, Key, KvStoreExt, ReadOutcome, Timestamp, Version, WriteOutcome};
 
@@ -30,7 +30,10 @@ pub(crate) async fn read(state: &State, headers: &HeaderMap, key: &Key) -> Resul
     } else {
         HttpResponse::Ok()
     };
-    response.insert_header((KVERSE_CACHE.clone(), cache.as_str()));
+    response.insert_header((
+        KVERSE_CACHE.clone(),
+        HeaderValue::from_static(cache.as_str()),
+    ));
     describe(&mut response, entry.version, entry.expires_at);
     if not_modified {
         return Ok(Found::NotModified(response.finish()));

@@ -1,5 +1,6 @@
 //! The raw routes: bytes in, bytes out.
 
+use actix_web::http::Method;
 use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
@@ -17,23 +18,28 @@ use crate::extract::{
 };
 use crate::state::State;
 
-/// `GET /kv/{key}`
-pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> Answer {
-    let [] = query(&request, [])?;
-    get_key(&request, &state, &path_key(&request)?).await
-}
+/// What [`any`] answers.
+const ALLOW: &str = "GET, HEAD, PUT, DELETE";
 
-/// `PUT /kv/{key}`
-pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
-    let [ttl] = query(&request, ["ttl"])?;
-    let key = path_key(&request)?;
-    put_key(&request, payload, &state, key, ttl.as_deref()).await
-}
-
-/// `DELETE /kv/{key}`
-pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
-    let [] = query(&request, [])?;
-    delete_key(&request, &state, path_key(&request)?).await
+/// Every method of `/kv/{key}`. The rest of the path is the key, whatever it has in it, so it is not a pattern of the
+/// router, and the methods are told apart here.
+pub(crate) async fn any(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
+    match *request.method() {
+        Method::GET | Method::HEAD => {
+            let [] = query(&request, [])?;
+            get_key(&request, &state, &path_key(&request)?).await
+        }
+        Method::PUT => {
+            let [ttl] = query(&request, ["ttl"])?;
+            let key = path_key(&request)?;
+            put_key(&request, payload, &state, key, ttl.as_deref()).await
+        }
+        Method::DELETE => {
+            let [] = query(&request, [])?;
+            delete_key(&request, &state, path_key(&request)?).await
+        }
+        _ => Err(Failure::method_not_allowed(ALLOW)),
+    }
 }
 
 /// The value as it was stored. A browser that is led to it must not run it as ours.
