@@ -21,7 +21,7 @@ run() {
   timeout --kill-after=10 "$SUITE_SECONDS" "$@" </dev/null >"$log" 2>&1 || status=$?
   if [[ $status -ne 0 ]]; then
     # Only what is wrong: the lines of tests that passed and of crates that compiled tell nothing.
-    grep -avE '^(test .* \.\.\. (ok|ignored)|test result: ok\.|running [0-9]+ tests?|\s+(Compiling|Checking|Downloaded|Running|Documenting|Doc-tests) .*|)$' "$log" || true
+    grep -avE '^(test .* \.\.\. (ok|ignored)|test result: ok\..*|all doctests ran.*|running [0-9]+ tests?|\s+(Compiling|Checking|Downloaded|Running|Documenting|Doc-tests) .*|)$' "$log" || true
     [[ $status -ne 124 ]] || echo "stopped after $SUITE_SECONDS s"
   fi
   echo "--- $name: exit status $status, $((SECONDS - started)) s"
