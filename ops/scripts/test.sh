@@ -49,7 +49,7 @@ readarray -t scripts < <(find .ci/run ops -name '*.sh' -o -path .ci/run)
 
 check format cargo fmt --all --check
 check shellcheck shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
-check licences-and-bans cargo deny --offline --locked --all-features check bans licenses sources
+check licences-and-bans cargo deny --locked --all-features check bans licenses sources
 check clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 for feature in none sqlite http wire; do
   check "clippy-store-$feature" cargo clippy --locked -p kverse-store --lib --no-default-features \
