@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 
@@ -19,7 +20,24 @@ fn command() -> Command {
     command
 }
 
-/// A running server over a store in memory. It is killed when it is dropped.
+/// The program on a free port, logging JSON.
+pub(crate) fn program(database_url: &str) -> Command {
+    let mut command = command();
+    command.args(["--database-url", database_url]).args([
+        "--listen",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
+    command
+}
+
+/// The URL of the SQLite database in this file.
+pub(crate) fn sqlite(database: &Path) -> String {
+    format!("sqlite:{}", database.display())
+}
+
+/// A running server. It is killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -27,14 +45,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// A server over a store in memory.
     pub(crate) fn start(options: &[&str]) -> Self {
-        let mut child = command()
-            .args(["--database-url", "memory:", "--listen", "127.0.0.1:0"])
-            .args(["--log-format", "json"])
-            .args(options)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(program("memory:").args(options))
+    }
+
+    /// A server over the SQLite database in this file.
+    pub(crate) fn start_on(database: &Path) -> Self {
+        Self::spawn(&mut program(&sqlite(database)))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut lines = Vec::new();
         let address = loop {
@@ -59,6 +81,20 @@ impl Process {
             address,
             rest_of_log: Some(rest_of_log),
         }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Sends SIGTERM.

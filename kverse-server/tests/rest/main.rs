@@ -9,6 +9,7 @@ mod conditions;
 mod connections;
 mod cors;
 mod dropin;
+mod durability;
 mod failing;
 mod keys;
 mod metrics;
