@@ -48,6 +48,7 @@ pub mod clocked;
 pub mod concurrency;
 pub mod conditions;
 pub mod durable;
+pub mod history;
 pub mod limits;
 mod list;
 pub mod listing;

@@ -22,10 +22,14 @@ fn command() -> Command {
 
 /// The program on a free port, logging JSON.
 pub(crate) fn program(database_url: &str) -> Command {
+    program_at(database_url, "127.0.0.1:0")
+}
+
+fn program_at(database_url: &str, address: &str) -> Command {
     let mut command = command();
     command.args(["--database-url", database_url]).args([
         "--listen",
-        "127.0.0.1:0",
+        address,
         "--log-format",
         "json",
     ]);
@@ -53,6 +57,11 @@ impl Process {
     /// A server over the SQLite database in this file.
     pub(crate) fn start_on(database: &Path) -> Self {
         Self::spawn(&mut program(&sqlite(database)))
+    }
+
+    /// The same again, at the address that it had.
+    pub(crate) fn restart_on(database: &Path, address: SocketAddr) -> Self {
+        Self::spawn(&mut program_at(&sqlite(database), &address.to_string()))
     }
 
     fn spawn(command: &mut Command) -> Self {

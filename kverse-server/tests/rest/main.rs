@@ -11,6 +11,7 @@ mod cors;
 mod dropin;
 mod durability;
 mod failing;
+mod history;
 mod keys;
 mod metrics;
 mod raw;
