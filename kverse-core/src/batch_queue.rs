@@ -111,6 +111,8 @@ impl<W: BatchWork> Shared<W> {
         state.waiting.push_back(item);
         if state.in_flight < self.max_in_flight {
             state.in_flight += 1;
+            // A runtime that is shutting down drops the runner at once, which takes the lock.
+            drop(state);
             let runner = Runner {
                 shared: Arc::clone(self),
                 ended: false,
@@ -203,6 +205,7 @@ impl<W: BatchWork> fmt::Debug for BatchQueue<W> {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -321,6 +324,30 @@ mod tests {
         fixture.permits.add_permits(2);
         second.await.unwrap().unwrap();
         assert_eq!(fixture.batches(), [vec![1], vec![2]]);
+    }
+
+    #[test]
+    fn a_runtime_that_was_shut_down_answers() {
+        let fixture = fixture(10);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let queue = Arc::clone(&fixture.queue);
+        let (sender, answer) = std::sync::mpsc::channel();
+        // In a thread of its own, which a deadlock would hold.
+        std::thread::spawn(move || {
+            let _entered = handle.enter();
+            for item in [1, 2] {
+                let answer = queue.submit(item).now_or_never();
+                sender.send(answer.unwrap().unwrap_err().kind()).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            let kind = answer.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert_eq!(kind, ErrorKind::Timeout);
+        }
     }
 
     #[tokio::test(start_paused = true)]
