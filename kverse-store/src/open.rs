@@ -1,6 +1,7 @@
 //! The only place that knows which backends exist, and in which order the wrappers stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kverse_core::{
     CachedStore, CoalescedStore, GroupCommitStore, KvStore, MemoryCache, MemoryStore,
@@ -16,10 +17,13 @@ const READS_IN_FLIGHT: usize = 4;
 
 /// Opens a store with everything around it, from the outside in: metrics (if the configuration has a registry), group
 /// commit, the in-process cache, read coalescing, the backend. A remote KVerse has all of that on its side: it only gets
-/// the metrics. Must be used within a tokio runtime.
+/// the metrics.
+///
+/// Must be used within a tokio runtime that has everything enabled (`enable_all`, or `#[tokio::main]`): SQLite waits with a
+/// time limit, HTTP needs time and I/O.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().build()?.block_on(async {
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// use kverse_core::KvStoreExt;
 /// use kverse_store::{StoreConfig, open};
 ///
@@ -30,8 +34,14 @@ const READS_IN_FLIGHT: usize = 4;
 /// ```
 ///
 /// # Errors
-/// `Unsupported` if the backend was not compiled in; else what the backend says.
+/// `Unsupported` if the backend was not compiled in; `Internal` if the registry has the store's metrics already; else what
+/// the backend says.
+///
+/// # Panics
+/// Outside a tokio runtime, or in one without time.
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    // Panics without a timer, here rather than in a task of the first operation, which would only report a timeout.
+    drop(tokio::time::sleep(Duration::ZERO));
     let store: Arc<dyn KvStore> = match &config.url {
         StoreUrl::Memory => local(
             Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),

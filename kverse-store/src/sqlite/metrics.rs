@@ -1,6 +1,6 @@
 //! What the writer measures.
 
-use kverse_core::{Error, ErrorKind, Result};
+use kverse_core::Result;
 use prometheus::{Histogram, HistogramOpts, Registry};
 
 /// The metrics of the writer. They count in any case, and are seen where there is a registry.
@@ -10,23 +10,14 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(registry: Option<&Registry>) -> Result<Self> {
-        let internal = |error: prometheus::Error| {
-            Error::new(
-                ErrorKind::Internal,
-                "the metrics of the database cannot be registered",
-            )
-            .with_source(error)
-        };
         let options = HistogramOpts::new(
             "kverse_sqlite_commit_operations",
             "Operations per commit of the SQLite writer.",
         )
         .buckets(vec![1.0, 4.0, 16.0, 64.0, 256.0, 1000.0]);
-        let commit_operations = Histogram::with_opts(options).map_err(internal)?;
+        let commit_operations = Histogram::with_opts(options)?;
         if let Some(registry) = registry {
-            registry
-                .register(Box::new(commit_operations.clone()))
-                .map_err(internal)?;
+            registry.register(Box::new(commit_operations.clone()))?;
         }
         Ok(Self { commit_operations })
     }
