@@ -48,7 +48,8 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     ///
     /// # Errors
     /// The outer error means that the whole call failed. `TooLarge` for more writes or bytes than one batch may hold.
-    /// The inner errors are `PreconditionFailed` and `TooLarge` of a single value.
+    /// The inner errors are `PreconditionFailed` and `TooLarge` of a single value, and where the store ran full,
+    /// `StorageFull` of what did not fit, or what else befell that write alone.
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>>;
 
     /// Does all operations, in order, at one point in time, or none. Gets see the writes before them.

@@ -116,7 +116,7 @@ impl Shared {
         let outcomes = results
             .as_ref()
             .ok()
-            .map(|results| results.iter().map(|result| result.as_ref().ok()));
+            .map(|results| results.iter().map(Result::as_ref));
         self.cache.finish(mark, marked.outcomes(outcomes)).await;
         results
     }
@@ -132,7 +132,7 @@ impl Shared {
         let results = self.backend.transact(operations).await;
         let outcomes = match &results {
             Ok(results) => Some(results.iter().filter_map(|result| match result {
-                OperationOutcome::Write(outcome) => Some(Some(outcome)),
+                OperationOutcome::Write(outcome) => Some(Ok(outcome)),
                 OperationOutcome::Get(_) => None,
             })),
             Err(_) => None,
@@ -172,11 +172,10 @@ impl Marked {
         self.writes.push((index, entry));
     }
 
-    /// How the writes of each key ended. `outcomes` has one for each write, `None` if it was not done; it is `None` as a
-    /// whole if nobody knows.
+    /// How the writes of each key ended. `outcomes` has one for each write; it is `None` as a whole if nobody knows.
     fn outcomes<'a>(
         self,
-        outcomes: Option<impl Iterator<Item = Option<&'a WriteOutcome>>>,
+        outcomes: Option<impl Iterator<Item = Result<&'a WriteOutcome, &'a Error>>>,
     ) -> Vec<(Key, Finish)> {
         let Some(outcomes) = outcomes else {
             return self
@@ -191,16 +190,20 @@ impl Marked {
             .map(|key| (key, Finish::NotDone))
             .collect();
         for ((index, entry), outcome) in self.writes.into_iter().zip(outcomes) {
-            let Some(outcome) = outcome else { continue };
-            finishes[index].1 = if outcome.replayed {
+            finishes[index].1 = match outcome {
                 // What was stored under this write's id is not known to be this value.
-                Finish::Unknown
-            } else {
-                let entry = entry.map(|mut entry| {
-                    entry.version = outcome.version;
-                    entry.with_expires_at(outcome.expires_at)
-                });
-                Finish::Done(outcome.version, entry)
+                Ok(outcome) if outcome.replayed => Finish::Unknown,
+                Ok(outcome) => {
+                    let entry = entry.map(|mut entry| {
+                        entry.version = outcome.version;
+                        entry.with_expires_at(outcome.expires_at)
+                    });
+                    Finish::Done(outcome.version, entry)
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::PreconditionFailed | ErrorKind::TooLarge => continue,
+                    _ => Finish::Unknown,
+                },
             };
         }
         finishes

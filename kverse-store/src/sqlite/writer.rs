@@ -92,21 +92,29 @@ impl Writer {
     /// Does jobs until the queue is closed, and sweeps at the interval, which is one of the store's clock.
     pub(super) fn serve(mut self, jobs: &Receiver<Job>, sweep_interval: Duration) {
         let mut swept_at = self.clock.now();
+        let mut wait = sweep_interval;
         loop {
-            let more = match jobs.recv_timeout(sweep_interval) {
+            let goes_on = match jobs.recv_timeout(wait) {
                 Ok(job) => self.take(job, jobs),
                 Err(RecvTimeoutError::Timeout) => true,
                 Err(RecvTimeoutError::Disconnected) => false,
             };
-            if !more {
+            if !goes_on {
                 break;
             }
             let now = self.clock.now();
             // A clock that went back would else put off the sweep for as long.
             let due = now >= swept_at.saturating_add(sweep_interval) || now < swept_at;
-            if due && !self.sweep_a_little() {
+            let more_to_sweep = due && self.sweep_a_little();
+            if due && !more_to_sweep {
                 swept_at = now;
             }
+            // The next step comes at once, but after the jobs that wait.
+            wait = if more_to_sweep {
+                Duration::ZERO
+            } else {
+                sweep_interval
+            };
         }
         self.close();
     }
@@ -149,10 +157,9 @@ impl Writer {
                     change.answer(done);
                 }
             }
-            // What is too large for the rest of the disk must not keep out what is not, such as deletes.
-            Err(error) if error.kind() == ErrorKind::StorageFull && changes.len() > 1 => {
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
                 for change in changes {
-                    self.change(vec![change]);
+                    self.change_apart(change);
                 }
             }
             Err(error) => {
@@ -161,6 +168,27 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Does a change with a commit for each write: what is too large for the rest of the disk must not keep out what is
+    /// not, such as deletes.
+    fn change_apart(&mut self, change: Change) {
+        match change {
+            Change::Write { writes, reply } => {
+                let write = |write| self.commit_alone(|transaction| transaction.write(write));
+                reply.send(Ok(writes.iter().map(write).collect()));
+            }
+            Change::Transact { operations, reply } => {
+                reply.send(self.commit_alone(|transaction| transaction.transact(&operations)));
+            }
+        }
+    }
+
+    fn commit_alone<T>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<Result<T>, SqliteError>,
+    ) -> Result<T> {
+        self.commit(work).map_err(Error::from).flatten()
     }
 
     /// Does something in an SQL transaction. BEGIN and COMMIT are plain statements, because SQLite ends the transaction
