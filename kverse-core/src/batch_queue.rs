@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+use crate::answer::in_time;
 use crate::{Error, ErrorKind, Limits, Result};
 
 /// How items are done together.
@@ -74,15 +75,19 @@ impl<W: BatchWork> BatchQueue<W> {
     ///
     /// # Errors
     /// `TooLarge` if the item alone is larger than a batch may be, `Unavailable` if too many wait already, `Timeout` if
-    /// the batch ended without an answer, because its runtime was shut down.
+    /// the batch takes too long, or ended without an answer, because it panicked or its runtime was shut down.
     pub(crate) async fn submit(&self, item: W::Item) -> Result<W::Outcome> {
         let (operations, bytes) = W::size(&item);
         self.0.limits.check_batch(operations, bytes)?;
         let (answer, outcome) = oneshot::channel();
         self.0.push(Waiting { item, answer }, operations, bytes)?;
-        outcome.await.map_err(|error| {
-            Error::new(ErrorKind::Timeout, "the batch ended without an answer").with_source(error)
+        in_time(async {
+            outcome.await.map_err(|error| {
+                Error::new(ErrorKind::Timeout, "the batch ended without an answer")
+                    .with_source(error)
+            })
         })
+        .await
     }
 }
 
@@ -330,6 +335,7 @@ mod tests {
     fn a_runtime_that_was_shut_down_answers() {
         let fixture = fixture(10);
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         let handle = runtime.handle().clone();

@@ -44,9 +44,11 @@
 //!   that tells whether it keeps the contract.
 //! - [`Limits`], every limit in one place. [`Error`], whose [`ErrorKind`] decides what follows.
 //!
-//! Wrappers run their batches in tasks of the current tokio runtime.
+//! Wrappers run their batches in tasks of the current tokio runtime, which must have time enabled, and wait for an answer at
+//! most 30 seconds.
 #![deny(missing_docs)]
 
+mod answer;
 mod batch_queue;
 pub mod cached;
 mod clock;

@@ -6,17 +6,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use kverse_core::cached::{Cache, Fill, Finish, Lease, Lookup, Mark};
 use kverse_core::{
-    CachedStore, Capabilities, ComponentHealth, Entry, Key, KvStore, KvStoreExt, MemoryCache,
-    MemoryStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats,
-    SystemClock, Version, Write, WriteOutcome,
+    CacheStatus, CachedStore, Capabilities, ComponentHealth, Entry, ErrorKind, Key, KvStore,
+    KvStoreExt, MemoryCache, MemoryStore, Operation, OperationOutcome, Page, ReadOutcome, Result,
+    ScanOptions, Stats, SystemClock, Version, Write, WriteOutcome,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use tokio::sync::Semaphore;
 
 /// Cache-aside as it is usually written: a miss is filled in whatever happened meanwhile, a write sets the cache last.
 #[derive(Debug, Default)]
@@ -203,9 +205,21 @@ fn the_same_interleavings_find_the_stale_hits_of_naive_cache_aside() {
         .unwrap_err();
 }
 
-/// A backend that lets others run before and after it does its work.
+/// A backend that lets others run before and after it does its work, and does a write for each permit.
 #[derive(Debug)]
-struct Yielding(MemoryStore);
+struct Yielding {
+    store: MemoryStore,
+    writes: Arc<Semaphore>,
+}
+
+impl Yielding {
+    fn new(writes: usize) -> Self {
+        Self {
+            store: MemoryStore::default(),
+            writes: Arc::new(Semaphore::new(writes)),
+        }
+    }
+}
 
 async fn yield_some() {
     for _ in 0..rand::random_range(0..4) {
@@ -217,39 +231,40 @@ async fn yield_some() {
 impl KvStore for Yielding {
     async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
         yield_some().await;
-        let found = self.0.read(keys).await;
+        let found = self.store.read(keys).await;
         yield_some().await;
         found
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
         yield_some().await;
-        let outcomes = self.0.write(writes).await;
+        self.writes.acquire().await.unwrap().forget();
+        let outcomes = self.store.write(writes).await;
         yield_some().await;
         outcomes
     }
 
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
         yield_some().await;
-        let outcomes = self.0.transact(operations).await;
+        let outcomes = self.store.transact(operations).await;
         yield_some().await;
         outcomes
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
-        self.0.scan(options).await
+        self.store.scan(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {
-        self.0.stats().await
+        self.store.stats().await
     }
 
     async fn check(&self) -> Vec<ComponentHealth> {
-        self.0.check().await
+        self.store.check().await
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.store.capabilities()
     }
 }
 
@@ -261,7 +276,7 @@ impl fmt::Display for Yielding {
 
 /// Eight tasks write and read three keys; counts the reads that are older than a write answered before them.
 async fn stale_reads(cache: Arc<dyn Cache>) -> u64 {
-    let backend = Arc::new(Yielding(MemoryStore::default()));
+    let backend = Arc::new(Yielding::new(Semaphore::MAX_PERMITS));
     let store = Arc::new(CachedStore::new(cache, backend, Arc::new(SystemClock)).unwrap());
     let answered: Arc<[AtomicU64; 3]> = Arc::default();
     let stale = Arc::new(AtomicU64::new(0));
@@ -317,4 +332,27 @@ async fn no_schedule_gives_a_stale_read() {
 async fn random_schedules_find_the_stale_reads_of_naive_cache_aside() {
     let stale = stale_reads(Arc::new(NaiveCache::default())).await;
     assert!(stale > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_stored_after_its_timeout_is_not_hidden() {
+    let backend = Yielding::new(1);
+    let writes = Arc::clone(&backend.writes);
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let store = CachedStore::new(cache, Arc::new(backend), Arc::new(SystemClock)).unwrap();
+    let key: Key = "key".parse().unwrap();
+    store.put(&key, "old").await.unwrap();
+    let error = store.put(&key, "new").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.message().contains("within 30 s"), "{error}");
+
+    let read = store.lookup(&key).await.unwrap();
+    assert_eq!(read.entry.unwrap().value, "old");
+    assert_eq!(read.cache, CacheStatus::Bypass);
+    writes.add_permits(1);
+    let stored = async { while store.get(&key).await.unwrap().unwrap().value != "new" {} };
+    tokio::time::timeout(Duration::from_secs(10), stored)
+        .await
+        .unwrap();
+    assert_eq!(store.get(&key).await.unwrap().unwrap().value, "new");
 }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 pub use cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark};
 pub use memory::MemoryCache;
 
+use crate::answer::in_time;
 use crate::{
     CacheStatus, Capabilities, Clock, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore,
     Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteAction,
@@ -44,6 +45,9 @@ struct Shared {
 impl CachedStore {
     /// `backend`, read through `cache`; entries end by `clock`, which must be the backend's.
     ///
+    /// A backend must not answer a write, not even with `Timeout`, while it may still be stored: the cache would go on
+    /// serving what was there before. The wrapper itself keeps its callers waiting for 30 seconds at most.
+    ///
     /// # Errors
     /// `Unsupported` if others write the backend and do not see the cache: reads could be stale.
     pub fn new(
@@ -70,14 +74,18 @@ impl CachedStore {
     }
 }
 
-/// Runs to its end even if the caller goes away.
+/// Runs to its end even if the caller goes away or has waited long enough.
 async fn detached<T: Send + 'static>(
     task: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(task).await.unwrap_or_else(|error| {
-        let message = "the operation was interrupted: a write may or may not be stored";
-        Err(Error::new(ErrorKind::Timeout, message).with_source(error))
+    let task = tokio::spawn(task);
+    in_time(async {
+        task.await.unwrap_or_else(|error| {
+            let message = "the operation was interrupted: a write may or may not be stored";
+            Err(Error::new(ErrorKind::Timeout, message).with_source(error))
+        })
     })
+    .await
 }
 
 impl Shared {

@@ -43,6 +43,9 @@ pub use self::writer::Swept;
 /// its writes are answered. Other connections read meanwhile. One store at a time uses a file, held by a lock on
 /// `PATH.lock`; other programs may read it.
 ///
+/// A write is waited for as long as the disk takes. Where a disk may hang, put a time limit around the call, or a wrapper
+/// as [`open`](crate::open) does: the write goes on, and may or may not be stored.
+///
 /// When the last handle is dropped, the thread does what was accepted and ends; the drop waits for that.
 ///
 /// ```

@@ -15,7 +15,8 @@ use super::writer::Writer;
 /// How long a job may wait for room in the queue before it is refused.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a job's answer is waited for. A commit takes milliseconds; this ends the wait for a disk that hangs.
+/// How long the answer of a call is waited for; this ends the wait for a disk that hangs. Changes have no such limit: a
+/// cache in front takes them for over when they are answered, and would hide what is stored later.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// Room is counted in units of this many bytes; a job takes at least one.
@@ -99,12 +100,18 @@ impl Queue {
         &self,
         call: impl FnOnce(&mut Writer) -> Result<T, SqliteError> + Send + 'static,
     ) -> Result<T> {
-        self.submit(0, |reply| {
+        let answer = self.submit(0, |reply| {
             Job::Call(Box::new(|writer| {
                 reply.send(call(writer).map_err(Error::from));
             }))
+        });
+        timeout(ANSWER_WAIT, answer).await.unwrap_or_else(|error| {
+            let message = format!(
+                "the database did not answer within {} s",
+                ANSWER_WAIT.as_secs()
+            );
+            Err(Error::new(ErrorKind::Timeout, message).with_source(error))
         })
-        .await
     }
 
     async fn submit<T>(&self, bytes: usize, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
@@ -129,15 +136,8 @@ impl Queue {
         self.sender
             .send(job(reply))
             .map_err(|_job: mpsc::SendError<Job>| stopped())?;
-        let answer = timeout(ANSWER_WAIT, answer).await.map_err(|error| {
-            let message = format!(
-                "the database did not answer within {} s: a write may or may not be stored",
-                ANSWER_WAIT.as_secs()
-            );
-            Error::new(ErrorKind::Timeout, message).with_source(error)
-        })?;
         // The writer has gone without an answer: a defect, after which nobody knows what is stored.
-        answer.unwrap_or_else(|error| {
+        answer.await.unwrap_or_else(|error| {
             let message = "the database's writer stopped: the write may or may not be stored";
             Err(Error::new(ErrorKind::Timeout, message).with_source(error))
         })
