@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use crate::batch_queue::{BatchQueue, BatchWork};
 use crate::{
-    Capabilities, ComponentHealth, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome,
-    Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ComponentHealth, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page,
+    ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
 };
 
 /// Reads that arrive while others are being done are read together, each key once.
@@ -40,6 +40,17 @@ impl CoalescedStore {
     }
 }
 
+impl Reads {
+    /// So that no call fails because of another.
+    async fn one_by_one(&self, calls: Vec<Vec<Key>>) -> Vec<Result<Vec<ReadOutcome>>> {
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for keys in calls {
+            outcomes.push(self.inner.read(&keys).await);
+        }
+        outcomes
+    }
+}
+
 #[async_trait]
 impl BatchWork for Reads {
     type Item = Vec<Key>;
@@ -64,7 +75,11 @@ impl BatchWork for Reads {
         }
         let found = match self.inner.read(&unique).await {
             Ok(found) => found,
-            Err(error) => return calls.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                return calls.iter().map(|_| Err(error.clone())).collect();
+            }
+            // Too much together, or one of the entries is damaged.
+            Err(_) => return self.one_by_one(calls).await,
         };
         let outcomes = |keys: &Vec<Key>| {
             keys.iter()
@@ -113,5 +128,32 @@ impl KvStore for CoalescedStore {
 impl fmt::Display for CoalescedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "coalesced({})", self.inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KvStoreExt, MemoryStore};
+
+    #[tokio::test]
+    async fn a_read_that_is_too_large_fails_alone() {
+        let backend = Arc::new(MemoryStore::default());
+        let limits = backend.capabilities().limits;
+        let count = limits.max_batch_bytes / limits.max_value_bytes + 1;
+        let keys: Vec<Key> = (0..count).map(|i| i.to_string().parse().unwrap()).collect();
+        for key in &keys {
+            let value = vec![0; limits.max_value_bytes];
+            backend.put(key, value).await.unwrap();
+        }
+        let store = CoalescedStore::new(backend, 1);
+        let (before, too_large, after) = tokio::join!(
+            store.read(&keys[..1]),
+            store.read(&keys),
+            store.read(&keys[1..])
+        );
+        assert_eq!(before.unwrap().len(), 1);
+        assert_eq!(too_large.unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(after.unwrap().len(), count - 1);
     }
 }

@@ -77,7 +77,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use ext::KvStoreExt;
 pub use group_commit::GroupCommitStore;
 pub use key::{Key, Prefix};
-pub use limits::Limits;
+pub use limits::{Limits, ReadBudget};
 pub use memory::MemoryStore;
 pub use observed::ObservedStore;
 pub use scan::{Cursor, Page, ScanEntry, ScanOptions};

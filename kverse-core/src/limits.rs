@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Write, WriteAction};
+use crate::{Entry, Error, Result, Write, WriteAction};
 
 /// The limits that a store enforces. A write beyond one of them is refused with
 /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), naming the limit and the actual value, and nothing is stored.
@@ -17,7 +17,8 @@ pub struct Limits {
     pub max_content_type_bytes: usize,
     /// Most operations in one read, batch or transaction. Default 1000.
     pub max_batch_operations: usize,
-    /// Most bytes of keys and values in one batch or transaction. Default 16 MiB.
+    /// Most bytes of keys and values in one batch or transaction, and of the values that one read or transaction finds.
+    /// Default 16 MiB.
     pub max_batch_bytes: usize,
     /// Most entries on one page of a scan. Default 1000.
     pub max_page_entries: usize,
@@ -69,6 +70,43 @@ impl Limits {
                 "bytes",
                 self.max_batch_bytes,
                 bytes,
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    /// What the values that one read or transaction finds may have together.
+    pub fn read_budget(&self) -> ReadBudget {
+        ReadBudget {
+            limit: self.max_batch_bytes,
+            found: 0,
+        }
+    }
+}
+
+/// Adds up the values that a read finds, for those who write a store. A single value always fits.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadBudget {
+    limit: usize,
+    found: usize,
+}
+
+impl ReadBudget {
+    /// Counts what was found under a key.
+    ///
+    /// # Errors
+    /// `TooLarge` if the values up to this one have more than [`Limits::max_batch_bytes`].
+    pub fn spend(&mut self, entry: Option<&Entry>) -> Result<()> {
+        let before = self.found;
+        self.found += entry.map_or(0, |entry| entry.value.len());
+        if before > 0 && self.found > self.limit {
+            return Err(Error::too_large(
+                "result of the read",
+                "bytes",
+                self.limit,
+                self.found,
             ));
         }
         Ok(())

@@ -103,11 +103,13 @@ impl KvStore for MemoryStore {
         self.limits.check_batch(keys.len(), 0)?;
         let swept = self.lock();
         let now = self.clock.now();
-        let entry = |key| swept.rows.get(key).and_then(|row| row.entry(now));
-        Ok(keys
-            .iter()
-            .map(|key| ReadOutcome::new(entry(key), CacheStatus::Off))
-            .collect())
+        let mut budget = self.limits.read_budget();
+        let read = |key| {
+            let entry = swept.rows.get(key).and_then(|row| row.entry(now));
+            budget.spend(entry.as_ref())?;
+            Ok(ReadOutcome::new(entry, CacheStatus::Off))
+        };
+        keys.iter().map(read).collect()
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
@@ -139,12 +141,16 @@ impl KvStore for MemoryStore {
             }
         }
         let mut outcomes = Vec::with_capacity(operations.len());
+        let mut budget = self.limits.read_budget();
         for (index, operation) in operations.iter().enumerate() {
             let outcome = match operation {
                 Operation::Get { key, precondition } => {
                     let row = touched.get(key);
-                    row::check(*precondition, row, now)
-                        .map(|()| OperationOutcome::Get(row.and_then(|row| row.entry(now))))
+                    row::check(*precondition, row, now).and_then(|()| {
+                        let entry = row.and_then(|row| row.entry(now));
+                        budget.spend(entry.as_ref())?;
+                        Ok(OperationOutcome::Get(entry))
+                    })
                 }
                 Operation::Write(w) => self
                     .limits

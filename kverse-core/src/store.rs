@@ -40,7 +40,8 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     /// Reads keys, each on its own; the results are in the order of the keys.
     ///
     /// # Errors
-    /// `TooLarge` for more keys than [`Limits::max_batch_operations`].
+    /// `TooLarge` for more keys than [`Limits::max_batch_operations`], and if what they hold has more bytes than
+    /// [`Limits::max_batch_bytes`], unless it is a single value: read fewer at once.
     async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>>;
 
     /// Does independent writes; each has its own result, in the order of the writes. Writes of the same key are done in
@@ -56,7 +57,7 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Conflict` with the index of the first operation whose precondition does not hold, and the current version of its
-    /// key. `TooLarge` as for [`write`](Self::write).
+    /// key. `TooLarge` as for [`write`](Self::write) and, of the gets, for [`read`](Self::read).
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>>;
 
     /// Lists keys in byte order, a page at a time. A key that exists throughout a scan is listed exactly once.

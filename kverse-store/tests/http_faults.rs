@@ -124,6 +124,9 @@ async fn an_answer_is_not_read_without_end() {
     let error = store.stats().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
     assert_eq!(error.limit(), Some(9));
+    // Of a write it is not known whether it was done.
+    let error = store.write(put()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }
 
 #[tokio::test]

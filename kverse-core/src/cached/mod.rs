@@ -72,6 +72,17 @@ impl CachedStore {
             entry.filter(|entry| entry.expires_at.is_none() || !entry.is_expired(self.clock.now()));
         ReadOutcome::new(live, CacheStatus::Hit)
     }
+
+    /// Hits and fetched entries together.
+    fn within_budget(&self, outcomes: Vec<ReadOutcome>) -> Result<Vec<ReadOutcome>> {
+        if outcomes.len() > 1 {
+            let mut budget = self.capabilities().limits.read_budget();
+            for outcome in &outcomes {
+                budget.spend(outcome.entry.as_ref())?;
+            }
+        }
+        Ok(outcomes)
+    }
 }
 
 /// Runs to its end even if the caller goes away or has waited long enough.
@@ -241,14 +252,14 @@ impl KvStore for CachedStore {
             leases.push(lease);
         }
         if missing.is_empty() {
-            return Ok(outcomes);
+            return self.within_budget(outcomes);
         }
         let shared = Arc::clone(&self.shared);
         let fetched = detached(async move { shared.fetch(missing, leases).await }).await?;
         for (index, fetched) in indices.into_iter().zip(fetched) {
             outcomes[index].entry = fetched.entry;
         }
-        Ok(outcomes)
+        self.within_budget(outcomes)
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {

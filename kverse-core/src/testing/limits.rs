@@ -121,6 +121,31 @@ pub async fn too_many_bytes_are_refused<B: Backend>(backend: &B) {
     assert_eq!(store.stats().await.unwrap().items, 0);
 }
 
+/// More bytes than one read or transaction may find are refused; one value less is read.
+pub async fn too_many_bytes_are_not_read_at_once<B: Backend>(backend: &B) {
+    let store = backend.store();
+    let limits = store.capabilities().limits;
+    let value = bytes(limits.max_value_bytes);
+    let count = limits.max_batch_bytes / value.len() + 1;
+    let keys: Vec<_> = (0..count).map(|i| key(&format!("k{i}"))).collect();
+    for key in &keys {
+        store.put(key, value.clone()).await.unwrap();
+    }
+    let found = count * value.len();
+    // The second time from a cache, if there is one.
+    for _ in 0..2 {
+        let error = store.read(&keys).await.unwrap_err();
+        assert_too_large(&error, limits.max_batch_bytes, found);
+        assert_eq!(store.read(&keys[1..]).await.unwrap().len(), count - 1);
+    }
+    let gets = || keys.iter().cloned().map(get);
+    let error = store.transact(gets().collect()).await.unwrap_err();
+    assert_too_large(&error, limits.max_batch_bytes, found);
+    assert_eq!(error.operation(), Some(count - 1));
+    let found = store.transact(gets().skip(1).collect()).await.unwrap();
+    assert_eq!(found.len(), count - 1);
+}
+
 /// A page of no entries or no bytes is malformed, one of more than the limit is refused.
 pub async fn a_page_size_out_of_bounds_is_refused<B: Backend>(backend: &B) {
     let store = backend.store();

@@ -109,6 +109,7 @@ macro_rules! conformance {
             a_transaction_with_a_value_over_the_limit_is_refused
             too_many_operations_are_refused
             too_many_bytes_are_refused
+            too_many_bytes_are_not_read_at_once
             a_page_size_out_of_bounds_is_refused
         }
         $crate::conformance! { @tests $backend, write_ids:

@@ -101,8 +101,8 @@ impl Connection {
 
     /// The answer of the first attempt that reached a server which could serve.
     ///
-    /// Reads may be tried again after anything. Of writes, only what surely was not done: when no connection was made, and
-    /// after a 503, by which KVerse says that nothing was stored. A write whose answer went missing is not repeated: the id
+    /// Reads are tried again when no answer came, unless the time was up: a server that is slow is not asked for more. Of
+    /// writes, only what surely was not done: when no connection was made, and after a 503, by which KVerse says that nothing was stored. A write whose answer went missing is not repeated: the id
     /// that it carries keeps it from being done twice in a row, but not from being done over a write that came in between.
     async fn with_retries(
         &self,
@@ -165,13 +165,12 @@ impl Connection {
             let bytes = body.len() + chunk.len();
             if bytes > self.max_answer_bytes {
                 let limit = self.max_answer_bytes;
-                return Err(Error::new(
-                    ErrorKind::TooLarge,
-                    format!(
-                        "the server's answer has more than {limit} bytes: ask for less at once"
-                    ),
-                )
-                .with_limit(limit as u64, bytes as u64));
+                let reason = format!(
+                    "the server's answer has more than {limit} bytes: ask for less at once"
+                );
+                return Err(effect
+                    .no_answer(ErrorKind::TooLarge, &reason)
+                    .with_limit(limit as u64, bytes as u64));
             }
             body.extend_from_slice(&chunk);
         }

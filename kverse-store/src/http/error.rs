@@ -16,7 +16,7 @@ pub(super) enum Effect {
 
 impl Effect {
     /// The error of an answer that is missing for this reason.
-    fn no_answer(self, kind_of_read: ErrorKind, reason: &str) -> Error {
+    pub(super) fn no_answer(self, kind_of_read: ErrorKind, reason: &str) -> Error {
         match self {
             Self::Reads => Error::new(kind_of_read, reason),
             Self::Writes => Error::new(

@@ -12,8 +12,7 @@ pub struct HttpOptions {
     pub request_timeout: Duration,
     /// The limits that the server is taken to enforce: what exceeds them is refused before it is sent.
     pub limits: Limits,
-    /// The longest answer that is read, in bytes. Default 256 MiB, many times a full page; only a read of many large values
-    /// comes near.
+    /// The longest answer that is read, in bytes. Default 256 MiB, many times what a page or a read may find.
     pub max_answer_bytes: usize,
 }
 

@@ -30,8 +30,10 @@ impl DatabaseLock {
             Err(TryLockError::WouldBlock) => return Err(in_use(path, &mut file).into()),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())?;
+        // The id is only a hint, for which a full disk may have no room.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self(file))
     }
 }

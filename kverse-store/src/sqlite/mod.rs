@@ -178,11 +178,13 @@ impl KvStore for SqliteStore {
         }
         let keys = keys.to_vec();
         let clock = Arc::clone(&self.clock);
+        let mut budget = self.limits.read_budget();
         let read = move |connection: &mut diesel::SqliteConnection| {
             let now = clock.now();
-            let load = |connection: &mut _| {
+            let mut load = |connection: &mut _| {
                 let load = |key| {
                     let entry = statements::load_entry(connection, key, now)?;
+                    budget.spend(entry.as_ref())?;
                     Ok(ReadOutcome::new(entry, CacheStatus::Off))
                 };
                 keys.iter().map(load).collect()

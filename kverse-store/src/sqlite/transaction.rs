@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use diesel::sqlite::SqliteConnection;
 use kverse_core::row::{self, Applied, Row};
 use kverse_core::{
-    Expiry, Key, Limits, Operation, OperationOutcome, Precondition, Result, Timestamp, Version,
-    Write, WriteAction, WriteOutcome,
+    Expiry, Key, Limits, Operation, OperationOutcome, Precondition, ReadBudget, Result, Timestamp,
+    Version, Write, WriteAction, WriteOutcome,
 };
 
 use super::error::SqliteError;
@@ -92,6 +92,7 @@ impl Transaction<'_> {
     ) -> Result<Result<Vec<OperationOutcome>>, SqliteError> {
         let mut rows = HashMap::with_capacity(operations.len());
         let mut outcomes = Vec::with_capacity(operations.len());
+        let mut budget = self.limits.read_budget();
         for (index, operation) in operations.iter().enumerate() {
             let key = operation.key();
             if !rows.contains_key(key) {
@@ -100,7 +101,7 @@ impl Transaction<'_> {
             let Some(touched) = rows.get_mut(key) else {
                 continue;
             };
-            match self.operate(operation, touched) {
+            match self.operate(operation, touched, &mut budget) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => return Ok(Err(error.in_transaction(index))),
             }
@@ -114,14 +115,19 @@ impl Transaction<'_> {
         Ok(Ok(outcomes))
     }
 
-    fn operate(&self, operation: &Operation, touched: &mut Touched) -> Result<OperationOutcome> {
+    fn operate(
+        &self,
+        operation: &Operation,
+        touched: &mut Touched,
+        budget: &mut ReadBudget,
+    ) -> Result<OperationOutcome> {
         let row = touched.row();
         match operation {
             Operation::Get { precondition, .. } => {
                 row::check(*precondition, row, self.now)?;
-                Ok(OperationOutcome::Get(
-                    row.and_then(|row| row.entry(self.now)),
-                ))
+                let entry = row.and_then(|row| row.entry(self.now));
+                budget.spend(entry.as_ref())?;
+                Ok(OperationOutcome::Get(entry))
             }
             Operation::Write(write) => {
                 self.limits.check_write(write)?;
