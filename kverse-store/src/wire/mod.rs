@@ -1,0 +1,20 @@
+//! The JSON forms of the REST interface, shared by the `http` backend and the server.
+//!
+//! A value is text in `value` where it is UTF-8, else Base64 (RFC 4648 section 4, padded) in `value_base64`. Versions are
+//! decimal strings, times RFC 3339 strings.
+
+mod keys;
+mod operation;
+mod options;
+mod problem;
+mod service;
+mod value;
+
+pub use self::keys::{KeyResponse, KeysResponse};
+pub use self::operation::{
+    BatchRequest, BatchResponse, OperationName, OperationRequest, OperationResponse,
+};
+pub use self::options::{parse_precondition, parse_ttl, with_idempotency_key};
+pub use self::problem::Problem;
+pub use self::service::{CheckResponse, ReadyResponse, StatsResponse};
+pub use self::value::{decode_value, encode_value};
