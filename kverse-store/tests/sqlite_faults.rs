@@ -118,43 +118,30 @@ async fn a_full_store_keeps_what_it_has_and_goes_on_when_there_is_space() {
     assert_all_there(&store, &stored, BYTES).await;
 }
 
-/// A file system of 1 MiB that really is full.
+/// Mounts a file system of 1 MiB, which nobody outside this process sees, and which is gone with it.
 #[cfg(target_os = "linux")]
-struct SmallDisk(TempDir);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn mount() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let output = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "kverse-test"])
-            .arg(directory.path())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "cannot mount a small disk: {text}");
-        Self(directory)
-    }
+fn mount_small_disk() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "kverse-test"])
+        .arg(directory.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cannot mount a small disk: {text}");
+    directory
 }
 
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg(self.0.path())
-            .output();
-    }
-}
-
+/// Not a test of its own: what the next test runs where it may mount a disk.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-#[ignore = "needs the right to mount; the full store above is the same with a quota"]
-async fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space() {
+#[ignore = "run by a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space"]
+async fn fill_a_small_disk() {
     const BYTES: usize = 10_000;
-    let disk = SmallDisk::mount();
-    let ballast = disk.0.path().join("ballast");
+    let disk = mount_small_disk();
+    let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![0; 400_000]).unwrap();
-    let config = SqliteConfig::new(disk.0.path().join("kverse.db"));
+    let config = SqliteConfig::new(disk.path().join("kverse.db"));
     let store = SqliteStore::open(config.clone()).await.unwrap();
     let (mut stored, error) = fill(&store, BYTES).await;
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
@@ -175,6 +162,24 @@ async fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space() {
     drop(store);
     let store = SqliteStore::open(config).await.unwrap();
     assert_all_there(&store, &stored, BYTES).await;
+}
+
+/// In namespaces of its own, in which any user may mount.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space() {
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "fill_a_small_disk"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Not a test of its own: what the next test runs as a user for whom the file is read-only. Nothing is for root.
