@@ -1,6 +1,7 @@
 //! The configuration: flags and environment, the only place that reads either.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -251,6 +252,11 @@ impl Config {
             .with_limits(limits)
             .with_cache_bytes(self.cache_bytes))
     }
+}
+
+/// Whether messages on stderr are colored: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+pub(crate) fn stderr_has_colors() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn usage(message: impl std::fmt::Display) -> clap::Error {

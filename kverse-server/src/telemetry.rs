@@ -1,17 +1,17 @@
 //! Logging.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{Config, LogFormat, StartError};
+use crate::{Config, LogFormat, StartError, config};
 
 /// Sends log records to stderr, filtered and formatted as configured.
 pub(crate) fn init(config: &Config) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(&config.log).map_err(StartError::telemetry)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(config::stderr_has_colors())
         .with_writer(io::stderr);
     match config.log_format {
         LogFormat::Text => builder.try_init(),
