@@ -113,7 +113,9 @@ pub async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
-    if !state.store().capabilities().durable {
+    let capabilities = state.store().capabilities();
+    // A store that others share may well be durable on their side.
+    if !capabilities.durable && !capabilities.shared {
         tracing::warn!("the store does not outlive the process: everything is lost when it ends");
     }
     let connections = state.http.connections.clone();
