@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use kverse_core::testing::Backend;
-use kverse_core::{KvStore, Limits, ManualClock, MemoryStore};
+use kverse_core::{Key, KvStore, Limits, ManualClock, MemoryStore, Write};
 use kverse_server::{Config, bind, serve};
 use kverse_store::http::{HttpOptions, HttpStore};
 use prometheus::Registry;
@@ -74,3 +74,20 @@ impl Drop for Remote {
 }
 
 kverse_core::conformance!(http, Remote, clocked);
+
+/// JSON makes text longer; a batch that the limits allow is not refused for that.
+#[tokio::test]
+async fn a_full_batch_of_text_that_json_escapes_is_written() {
+    let remote = Remote::start().await;
+    let store = remote.store();
+    let limits = store.capabilities().limits;
+    let count = limits.max_batch_bytes / (limits.max_value_bytes + Key::MAX_BYTES);
+    for character in ["\u{1}", "\""] {
+        let (key, value) = (character.repeat(Key::MAX_BYTES - 3), limits.max_value_bytes);
+        let value = character.repeat(value);
+        let put = |i| Write::put(format!("{key}{i:03}").parse().unwrap(), value.clone());
+        for outcome in store.write((0..count).map(put).collect()).await.unwrap() {
+            outcome.unwrap();
+        }
+    }
+}

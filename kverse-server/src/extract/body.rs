@@ -87,7 +87,7 @@ pub(crate) async fn json_body(
             "this path takes `Content-Type: application/json`",
         ));
     }
-    body(request, payload, "body", State::json_bytes(limit), state).await
+    body(request, payload, "body", limit, state).await
 }
 
 /// Reads JSON.

@@ -4,7 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use kverse_core::{
-    Error, Key, Operation, OperationOutcome, Precondition, Result, Write, WriteAction, WriteOutcome,
+    Error, Key, Operation, OperationOutcome, Precondition, ReadBudget, ReadOutcome, Result, Write,
+    WriteAction, WriteOutcome,
 };
 use kverse_store::wire::{BatchResponse, OperationRequest, OperationResponse};
 use serde::Deserialize;
@@ -15,8 +16,11 @@ use crate::error::{Failure, problem};
 use crate::extract::{json_body, parse_json, query};
 use crate::state::State;
 
-/// What the JSON form of an operation may have beside key and value, and its syntax, in bytes.
-const OPERATION_OVERHEAD: usize = 4096;
+/// How many bytes of JSON a byte of the batch may take: Base64, quotes and line breaks stay below two. Text of control
+/// characters takes six, and is better sent as Base64.
+const JSON_EXPANSION: usize = 2;
+/// What the JSON form of an operation may have beside its value, in bytes.
+const OPERATION_OVERHEAD: usize = 8192;
 
 /// `POST /batch`
 pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
@@ -29,6 +33,7 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
         return Err(invalid(index, &Error::invalid_input(detail)));
     }
     let mut results = Vec::with_capacity(operations.len());
+    let mut budget = state.limits.read_budget();
     let mut rest = operations.into_iter().peekable();
     while let Some(first) = rest.next() {
         let (run, count) = match first {
@@ -39,7 +44,7 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
                 {
                     keys.push(key);
                 }
-                (read(&state, &keys).await, keys.len())
+                (read(&state, &keys, &mut budget).await, keys.len())
             }
             Operation::Write(write) => {
                 let mut writes = vec![write];
@@ -65,12 +70,35 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
     Ok(HttpResponse::Ok().json(BatchResponse { results }))
 }
 
-async fn read(state: &State, keys: &[Key]) -> Result<Vec<OperationResponse>> {
-    let outcomes = state.store().read(keys).await?;
-    Ok(outcomes
-        .iter()
-        .map(|outcome| OperationResponse::get(outcome.entry.as_ref()))
-        .collect())
+/// Reads until the values of the whole answer are more than one read may find. The get that is too much, and those after
+/// it, are refused: nobody has to hold a thousand of the largest values in memory.
+async fn read(
+    state: &State,
+    keys: &[Key],
+    budget: &mut ReadBudget,
+) -> Result<Vec<OperationResponse>> {
+    // So few at a time that the store refuses none of them, however large the values are.
+    let at_once = (state.limits.max_batch_bytes / state.limits.max_value_bytes).max(1);
+    let mut results = Vec::with_capacity(keys.len());
+    for chunk in keys.chunks(at_once) {
+        // Nothing more is read once the answer is full.
+        let mut full = budget.spend(None);
+        if full.is_ok() {
+            for ReadOutcome { entry, .. } in state.store().read(chunk).await? {
+                full = budget.spend(entry.as_ref());
+                if full.is_err() {
+                    break;
+                }
+                results.push(OperationResponse::get(entry.as_ref()));
+            }
+        }
+        if let Err(error) = full {
+            let refused = || OperationResponse::error(problem(&error));
+            results.resize_with(keys.len(), refused);
+            break;
+        }
+    }
+    Ok(results)
 }
 
 async fn write_all(state: &State, writes: Vec<Write>) -> Result<Vec<OperationResponse>> {
@@ -132,8 +160,8 @@ async fn operations(
     }
     let [] = query(request, [])?;
     let limits = &state.limits;
-    let limit = State::json_bytes(limits.max_batch_bytes)
-        + limits.max_batch_operations * OPERATION_OVERHEAD;
+    let limit =
+        limits.max_batch_bytes * JSON_EXPANSION + limits.max_batch_operations * OPERATION_OVERHEAD;
     let body = json_body(request, payload, limit, state).await?;
     let Request { operations } = parse_json(&body)?;
     limits.check_batch(operations.len(), 0)?;

@@ -268,6 +268,17 @@ fn cases() -> Vec<Case> {
             &["4000000000"],
         ),
         case(
+            "big batch announced",
+            request(
+                "POST /batch",
+                "Content-Type: application/json\r\nContent-Length: 41746433\r\n",
+                "",
+            ),
+            413,
+            "too_large",
+            &["41746433", "41746432"],
+        ),
+        case(
             "long content type",
             request(
                 "PUT /kv/k",

@@ -1,5 +1,8 @@
 //! `/batch` and `/transaction`.
 
+use std::sync::Arc;
+
+use kverse_core::{Limits, ManualClock, MemoryStore};
 use serde_json::{Value, json};
 
 use crate::common::Server;
@@ -186,4 +189,37 @@ async fn a_batch_is_bounded() {
     let (status, problem) = post(&server, "/batch", json!(operations)).await;
     assert_eq!((status, &problem["limit"]), (413, &json!(16 << 20)));
     assert_eq!(server.items().await, 0);
+}
+
+#[tokio::test]
+async fn the_values_of_an_answer_are_bounded() {
+    let mut limits = Limits::default().with_max_value_bytes(10);
+    limits.max_batch_bytes = 25;
+    let store = MemoryStore::new(Arc::new(ManualClock::default()), limits);
+    let server = Server::with_store(Arc::new(store), &[]);
+    for key in ["a", "b", "c", "d"] {
+        let put = server.put(&format!("/kv/{key}"), "1234567890").send();
+        assert_eq!(put.await.unwrap().status(), 201);
+    }
+    let get = |key: &str| json!({"op": "get", "key": key});
+    let put = json!({"op": "put", "key": "e", "value": "1"});
+    let operations = [get("a"), get("b"), get("c"), put, get("none")];
+    let (status, answer) = post(&server, "/batch", json!(operations)).await;
+    // Operations of a batch stand alone: the write is done, and the client knows what is left to ask for.
+    assert_eq!(status, 200);
+    assert_eq!(statuses(&answer), [200, 200, 413, 201, 413], "{answer}");
+    let error = &answer["results"][2]["error"];
+    assert_eq!(
+        (&error["limit"], &error["actual"]),
+        (&json!(25), &json!(30)),
+        "{error}"
+    );
+
+    let (status, problem) = post(&server, "/transaction", json!(operations)).await;
+    assert_eq!((status, &problem["operation"]), (413, &json!(2)));
+    assert_eq!(
+        (&problem["limit"], &problem["actual"]),
+        (&json!(25), &json!(30)),
+        "{problem}"
+    );
 }

@@ -7,6 +7,7 @@ use kverse_core::{
 use serde::{Deserialize, Serialize};
 
 use super::options::{parse_expiry, parse_precondition, with_idempotency_key};
+use super::value::encode_value_compact;
 use super::{Problem, decode_value, encode_value};
 
 /// The body of `POST /batch` and `POST /transaction`.
@@ -152,7 +153,7 @@ impl From<&Write> for OperationRequest {
                     Expiry::After(ttl) => (Some(format!("{}us", ttl.as_micros())), None),
                     Expiry::At(at) => (None, Some(*at)),
                 };
-                let (value, value_base64) = encode_value(value);
+                let (value, value_base64) = encode_value_compact(value);
                 let content_type = content_type.clone();
                 Self {
                     value,
@@ -190,7 +191,8 @@ pub struct BatchResponse {
 /// What an operation of a batch or transaction found or did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct OperationResponse {
-    /// The status that the operation has as a request of its own: 200, 201, 204, 404, 412, 413, …
+    /// The status that the operation has as a request of its own: 200, 201, 204, 404, 412, 413, … A get is answered with
+    /// 413, too, if the values found so far are more than `max_batch_bytes`: ask for the rest in another batch.
     pub status: u16,
     /// The version of the key: of the entry that a get found, or after a write.
     #[serde(default, skip_serializing_if = "Option::is_none")]

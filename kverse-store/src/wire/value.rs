@@ -13,6 +13,16 @@ pub fn encode_value(value: &Bytes) -> (Option<String>, Option<String>) {
     }
 }
 
+/// The same for a request: Base64 also for text with control characters, which take six bytes each in JSON and would be
+/// counted so against the longest body that a server reads.
+pub(super) fn encode_value_compact(value: &Bytes) -> (Option<String>, Option<String>) {
+    let is_long = |byte: &u8| *byte < b' ' && !b"\x08\t\n\x0c\r".contains(byte);
+    if value.iter().any(is_long) {
+        return (None, Some(STANDARD.encode(value)));
+    }
+    encode_value(value)
+}
+
 /// The value of its JSON form.
 ///
 /// # Errors
