@@ -54,8 +54,8 @@ Examples:
   kverse-cli list user/ --limit 10
   kverse-cli list user/ -o json --values | jq -r .value
 
-A key may contain line breaks and other control characters. They are shown escaped on a terminal and come out as they are
-elsewhere: a script that may meet them reads -o json.";
+A key may contain line breaks and other control characters. They are shown escaped on a terminal \
+and come out as they are elsewhere: a script that may meet them reads -o json.";
 
 /// Reads and writes the keys of a KVerse store.
 #[derive(Debug, Parser)]
@@ -79,6 +79,7 @@ pub(crate) struct Args {
         short,
         long,
         global = true,
+        help_heading = "Global options",
         value_name = "FORMAT",
         value_enum,
         default_value_t
