@@ -13,6 +13,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Errors of the REST interface
+//! An answer that is not a success has a problem body (RFC 9457, `application/problem+json`): `detail` says what is wrong to
+//! a person, `code` to a program; `limit` and `actual` tell how much is too much, `current_version` why a precondition
+//! failed, `operation` which one of a batch or transaction it was.
+//!
+//! | status | `code` | when |
+//! |---|---|---|
+//! | 400 | `malformed_json`, `malformed_body`, `incomplete_body`, `malformed_header`, `malformed_condition` | the syntax of the request is wrong |
+//! | 404 | `not_found` | the key does not exist, or nothing is at this path |
+//! | 405 | `method_not_allowed` | the path has other methods, in `Allow` |
+//! | 408 | `request_timeout` | the body did not arrive in time |
+//! | 409 | `conflict` | an operation of a transaction cannot be done, so none was |
+//! | 412 | `precondition_failed` | `If-Match` or `If-None-Match` does not hold |
+//! | 413 | `too_large` | over one of the limits that `/limits` publishes |
+//! | 415 | `unsupported_media_type` | a body of another type is needed |
+//! | 422 | `invalid_input` | the request is well-formed but makes no sense |
+//! | 500 | `internal`, `corrupt` | a defect, or data that cannot be read back |
+//! | 501 | `unsupported` | this store cannot do it |
+//! | 503 | `unavailable` | nothing was stored; try again after `Retry-After` seconds |
+//! | 504 | `timeout` | no outcome in time: a write may or may not be stored |
+//! | 507 | `storage_full` | nothing was stored: the disk is full |
+//!
+//! Answers with a status of 500 and above carry an `X-Request-Id`, under which the cause is logged. What is not HTTP, has a
+//! head that is too long or does not arrive in time is answered before it gets to the routes: 400, 408 or 431 without a
+//! body.
 #![deny(missing_docs)]
 
 mod app;
