@@ -10,5 +10,10 @@ pub mod sqlite;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+/// The Rust in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use config::{StoreConfig, StoreUrl};
 pub use open::open;
