@@ -86,8 +86,23 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Failed(error.kind().into(), error.to_string())
+        let mut message = error.to_string();
+        // There is no log that would tell more.
+        if error.kind() == ErrorKind::Internal
+            && let Some(cause) = innermost_cause(&error)
+        {
+            message = format!("{message}: {cause}");
+        }
+        Self::Failed(error.kind().into(), message)
     }
+}
+
+fn innermost_cause(error: &dyn StdError) -> Option<&dyn StdError> {
+    let mut cause = error.source()?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(cause)
 }
 
 /// Prints what clap has to say: help, version, or what is wrong with the arguments.

@@ -62,7 +62,7 @@ fn a_write_without_an_answer_may_be_stored() {
 #[test]
 fn another_kind_of_server_is_not_understood() {
     let ok = server_that_answers(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>");
-    cli(&ok, &["get", "k"]).failed(1, "is it a KVerse server?");
+    cli(&ok, &["get", "k"]).failed(1, "is it a KVerse server?: expected value at line 1");
     let missing = server_that_answers(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     cli(&missing, &["get", "k"]).failed(1, "404 Not Found");
     let moved = server_that_answers(
