@@ -1,4 +1,4 @@
-//! The commands of the README work as they are written.
+//! What the README promises is there, and its commands work as they are written.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "common/server.rs"]
@@ -66,4 +66,25 @@ fn its_commands_work() {
     }
     let copy = std::fs::read(directory.path().join("copy.png")).unwrap();
     assert_eq!(copy, [0x89, b'P', 0, 0xff]);
+}
+
+#[test]
+fn each_guarantee_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let section = README.split("## Guarantees").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows: Vec<&str> = section.lines().filter(|l| l.starts_with("| ")).collect();
+    assert!(rows.len() > 8, "{rows:?}");
+    for row in rows.iter().skip(1) {
+        // [`name`](file)
+        let mut tests = row.split("[`").skip(1).peekable();
+        assert!(tests.peek().is_some(), "no test: {row}");
+        for test in tests {
+            let (name, rest) = test.split_once("`](").unwrap();
+            let file = rest.split(')').next().unwrap();
+            let text = std::fs::read_to_string(root.join(file))
+                .unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert!(text.contains(&format!("fn {name}")), "{name} in {file}");
+        }
+    }
 }
