@@ -1,7 +1,9 @@
 //! An acknowledged write is on disk: the server is killed at random moments and must come back with all of them.
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use kverse_core::{Key, KvStore, KvStoreExt, Limits};
 use kverse_store::http::{HttpOptions, HttpStore};
@@ -10,7 +12,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::json;
 
 use crate::binary::{Process, program, sqlite};
-use crate::common::client;
+use crate::common::{DEADLINE, client};
 
 const ROUNDS: usize = 20;
 const CONNECTIONS: usize = 16;
@@ -37,8 +39,9 @@ async fn delete(client: &Client, url: &str, key: &str) -> bool {
     answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
 }
 
-/// Writes keys of its own until the server is gone; each value is unique. A third of the keys is deleted again.
-async fn write_until_killed(url: String, name: String) -> Ledger {
+/// Writes keys of its own until the server is gone; each value is unique. A third of the keys is deleted again. Counts
+/// what is acknowledged.
+async fn write_until_killed(url: String, name: String, count: Arc<AtomicU64>) -> Ledger {
     let client = client();
     let mut ledger = Ledger::new();
     for number in 0_u32.. {
@@ -60,6 +63,7 @@ async fn write_until_killed(url: String, name: String) -> Ledger {
             break;
         }
         ledger.insert(key, after);
+        count.fetch_add(1, Ordering::Relaxed);
     }
     ledger
 }
@@ -97,12 +101,21 @@ async fn lost(url: &str, ledger: &Ledger) -> Vec<String> {
 
 async fn round(database: &Path, number: usize, ledger: &mut Ledger) {
     let mut server = Process::start_on(database);
+    let count = Arc::new(AtomicU64::new(0));
     let writers: Vec<_> = (0..CONNECTIONS)
-        .map(|connection| write_until_killed(server.url(), format!("{number}/{connection}")))
+        .map(|connection| {
+            let name = format!("{number}/{connection}");
+            write_until_killed(server.url(), name, Arc::clone(&count))
+        })
         .map(tokio::spawn)
         .collect();
-    let moment = rand::rng().random_range(50..400);
-    tokio::time::sleep(Duration::from_millis(moment)).await;
+    // Counted in writes, not in time: a busy machine does few of them in any time.
+    let enough = rand::rng().random_range(100..1000);
+    let deadline = Instant::now() + DEADLINE;
+    while count.load(Ordering::Relaxed) < enough {
+        assert!(Instant::now() < deadline, "the writes take too long");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     server.kill();
     for writer in writers {
         ledger.extend(writer.await.unwrap());
