@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kverse_core::testing::history::{Action, Answer, History};
 use kverse_core::{ErrorKind, Key, KvStoreExt, Precondition, Result, Write, WriteOutcome};
 use kverse_store::http::{HttpOptions, HttpStore};
 
 use crate::binary::Process;
+use crate::common::DEADLINE;
 
 const CLIENTS: usize = 12;
 const KEYS: usize = 4;
@@ -60,6 +61,16 @@ async fn client(store: HttpStore, name: usize, history: Arc<History>, stop: Arc<
     }
 }
 
+/// Waits for so many more operations. A busy machine does few of them in any time.
+async fn grows(history: &History, by: usize) {
+    let enough = history.len() + by;
+    let deadline = Instant::now() + DEADLINE;
+    while history.len() < enough {
+        assert!(Instant::now() < deadline, "the operations take too long");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_of_a_server_that_is_killed_is_linearizable() {
     let directory = tempfile::tempdir().unwrap();
@@ -77,12 +88,11 @@ async fn the_history_of_a_server_that_is_killed_is_linearizable() {
         })
         .collect();
     for _ in 0..KILLS {
-        let moment = rand::random_range(200..600);
-        tokio::time::sleep(Duration::from_millis(moment)).await;
+        grows(&history, rand::random_range(200..600)).await;
         server.kill();
         server = Process::restart_on(&database, server.address);
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    grows(&history, 200).await;
     stop.store(true, Ordering::SeqCst);
     for client in clients {
         client.await.unwrap();
