@@ -215,7 +215,7 @@ impl<'a> KeyHistory<'a> {
     }
 
     /// Checks an operation that began when the key had at least the version `floor`. For a read of absence, the version
-    /// of the earliest delete that explains it.
+    /// of the earliest delete that explains it, if that is known.
     fn check_one(&mut self, record: &Record, floor: Version) -> Option<Version> {
         match &record.answer {
             Answer::Written(version) => {
@@ -251,15 +251,16 @@ impl<'a> KeyHistory<'a> {
             }
             Answer::Absent => {
                 let explains = |began: &u128| *began <= record.ended;
+                // One of them may have come before every delete whose version is known.
+                if self.unknown_deletes.iter().any(explains) {
+                    return None;
+                }
                 let mut later = self.deletes.range(floor..);
                 if let Some((version, _)) = later.find(|(_, began)| explains(began)) {
                     return Some(*version);
                 }
-                if !self.unknown_deletes.iter().any(explains) {
-                    let reason =
-                        format!("a stale read of absence: {record:?}, after version {floor}");
-                    self.reasons.push(reason);
-                }
+                let reason = format!("a stale read of absence: {record:?}, after version {floor}");
+                self.reasons.push(reason);
                 None
             }
             Answer::NotWritten | Answer::Unknown => None,
@@ -385,7 +386,10 @@ mod tests {
         assert_linearizable(&[put(0, 1, 1), lost_put(2, 2), get(4, 5, 1), get(6, 7, 2)]);
         assert_linearizable(&[put(0, 1, 1), lost_put(2, 2), get(6, 7, 1)]);
         let lost_delete = (2, 3, Action::Delete, Answer::Unknown);
-        assert_linearizable(&[put(0, 1, 1), lost_delete, absent(4, 5)]);
+        assert_linearizable(&[put(0, 1, 1), lost_delete.clone(), absent(4, 5)]);
+        // The lost delete, not the later one that has begun already, is what the first read sees.
+        let writes = [put(0, 1, 1), lost_delete, put(4, 7, 2), delete(5, 10, 3)];
+        assert_linearizable(&[&writes[..], &[absent(5, 6), get(8, 9, 2)]].concat());
     }
 
     #[test]
