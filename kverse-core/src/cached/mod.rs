@@ -1,7 +1,9 @@
 //! Reads through a cache that are never stale.
 
 mod cache;
+mod epoch;
 mod memory;
+mod mode;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +12,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark};
+pub use epoch::{CacheError, EpochCache};
 pub use memory::MemoryCache;
+pub use mode::{Mode, ModeRegister, ModeState};
 
 use crate::{
     CacheStatus, Capabilities, Clock, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore,
