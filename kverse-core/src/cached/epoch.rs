@@ -19,7 +19,8 @@ use crate::Key;
 /// Each call has a time-out of its own and is atomic for each key.
 #[async_trait]
 pub trait EpochCache: Debug + Display + Send + Sync + 'static {
-    /// Begins an epoch: from now on calls that name it are answered.
+    /// Begins an epoch: from now on calls that name it are answered, by this process of the cache only. Asked for at most
+    /// once an epoch.
     async fn open_epoch(&self, epoch: u64) -> Result<(), CacheError>;
 
     /// Identifies the running cache process: a restart, after which the cache may hold anything, changes it.
@@ -28,8 +29,8 @@ pub trait EpochCache: Debug + Display + Send + Sync + 'static {
     /// Looks keys up; one result a key, in order. An unknown key, and one with only lapsed markers, gets a lease.
     async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError>;
 
-    /// Fills in what holders of leases fetched; refused, silently, where the lease is gone.
-    async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<(), CacheError>;
+    /// Fills in what holders of leases fetched; whether each fill was accepted, in order: refused where the lease is gone.
+    async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<Vec<bool>, CacheError>;
 
     /// Announces writes of these keys, all different, by an attempt that no other write shares. The markers lapse after
     /// `lifetime` by the cache's own clock.

@@ -17,6 +17,17 @@ pub enum Mode {
     Off,
 }
 
+impl Mode {
+    /// The mode as in metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Warming => "warming",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// The one row that all replicas agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeState {
@@ -40,7 +51,8 @@ pub trait ModeRegister: Debug + Send + Sync + 'static {
     async fn compare_and_swap(&self, expected: u64, new: ModeState) -> Result<bool>;
 
     /// Says that this replica is alive, and in which revision all of its writes are now done; and forgets replicas
-    /// that have not said so for a minute. Returns how many replicas are alive, and how many of them have said
-    /// `revision` or a later one.
+    /// that have not said so for a minute. Returns how many replicas are alive, and how many of them have last said
+    /// `revision` or a later one. What a replica says may go back: one that cannot reach the cache while it is off says
+    /// less than it said before.
     async fn heartbeat(&self, replica: u128, revision: u64) -> Result<(u64, u64)>;
 }
