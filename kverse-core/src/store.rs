@@ -176,6 +176,10 @@ pub struct ComponentHealth {
     pub result: Result<(), Error>,
     /// How long the check took.
     pub elapsed: Duration,
+    /// Whether the store cannot serve without it. A shared cache is not: without it the database serves.
+    pub required: bool,
+    /// More about its state, for people.
+    pub detail: Option<String>,
 }
 
 impl ComponentHealth {
@@ -185,7 +189,23 @@ impl ComponentHealth {
             name: name.into(),
             result,
             elapsed,
+            required: true,
+            detail: None,
         }
+    }
+
+    /// The same with more about its state.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same for a component that the store can, or cannot, do without.
+    #[must_use]
+    pub fn with_required(mut self, required: bool) -> Self {
+        self.required = required;
+        self
     }
 }
 

@@ -35,16 +35,21 @@ impl Cache for NaiveCache {
         keys.iter().map(lookup).collect()
     }
 
-    async fn fill(&self, fills: Vec<Fill>) {
+    async fn fill(&self, fills: Vec<Fill>) -> Vec<bool> {
+        let accepted = vec![true; fills.len()];
         for fill in fills {
             if let Ok(found) = fill.found {
                 self.0.lock().unwrap().insert(fill.key, found);
             }
         }
+        accepted
     }
 
     async fn mark(&self, _keys: &[Key]) -> Result<Mark> {
-        Ok(Mark(0))
+        Ok(Mark {
+            attempt: 0,
+            window: None,
+        })
     }
 
     async fn finish(&self, _mark: Mark, outcomes: Vec<(Key, Finish)>) {
@@ -168,11 +173,12 @@ fn run(cache: &dyn Cache, steps: &[Step]) -> Result<(), TestCaseError> {
                     }
                     Reader::Leased(lease) => Reader::Fetched(lease, entry(database)),
                     Reader::Fetched(lease, found) => {
-                        now(cache.fill(vec![Fill {
+                        let fill = Fill {
                             key: key.clone(),
                             lease,
                             found: Ok(found),
-                        }]));
+                        };
+                        cache.fill(vec![fill]).now_or_never().unwrap();
                         Reader::Idle
                     }
                 }

@@ -4,7 +4,9 @@ use std::fmt::{Debug, Display};
 
 use async_trait::async_trait;
 
-use crate::{Entry, Key, Result, Version};
+use tokio::time::Instant;
+
+use crate::{ComponentHealth, Entry, Key, Result, Version};
 
 /// A cache that takes part in the coherence protocol of [`CachedStore`](super::CachedStore).
 ///
@@ -17,9 +19,10 @@ pub trait Cache: Debug + Display + Send + Sync + 'static {
     /// that fails answers [`Lookup::Off`]: it never fails a read.
     async fn lookup(&self, keys: &[Key]) -> Vec<Lookup>;
 
-    /// Fills in what the holders of leases fetched. Refused, silently, for a lease that is no longer there: a write came
-    /// in between, or it took too long.
-    async fn fill(&self, fills: Vec<Fill>);
+    /// Fills in what the holders of leases fetched; whether each fill was accepted, in order. Refused for a lease that is
+    /// no longer there: a write came in between, or it took too long. What was accepted is what the key held at that
+    /// moment.
+    async fn fill(&self, fills: Vec<Fill>) -> Vec<bool>;
 
     /// Announces writes of these keys, which are all different, before they go to the database: puts a marker in the
     /// place of whatever is known of each.
@@ -34,6 +37,11 @@ pub trait Cache: Debug + Display + Send + Sync + 'static {
 
     /// Whether all who write the backend see the same cache. If not, the backend must have one writer only.
     fn is_shared(&self) -> bool;
+
+    /// Checks the cache by using it. A cache in this process needs no check.
+    async fn check(&self) -> Option<ComponentHealth> {
+        None
+    }
 }
 
 /// What a cache knows of a key.
@@ -70,9 +78,24 @@ pub struct Fill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchFailed;
 
-/// Writes in flight that a cache knows of: the identity of one attempt.
+/// Writes in flight that a cache knows of: the identity of one attempt, and until when it stands.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mark(pub u64);
+#[must_use = "what is marked must be finished"]
+pub struct Mark {
+    /// The identity of the attempt.
+    pub attempt: u64,
+    /// Until when the writes may be done; `None`: as long as it takes.
+    pub window: Option<Window>,
+}
+
+/// When a marked write may be done, so that it is over before its mark lapses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// It must go to the backend before then.
+    pub start_by: Instant,
+    /// The backend must not begin to apply it after then.
+    pub fence: Instant,
+}
 
 /// How a marked write of a key ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

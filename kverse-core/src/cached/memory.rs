@@ -182,16 +182,19 @@ fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
 }
 
 impl Shard {
-    fn fill(&mut self, fill: Fill) {
+    fn fill(&mut self, fill: Fill) -> bool {
         let MapEntry::Occupied(in_flight) = self.in_flight.entry(fill.key) else {
-            return;
+            return false;
         };
-        if matches!(in_flight.get(), InFlight::Lease { lease, .. } if *lease == fill.lease) {
+        let holds =
+            matches!(in_flight.get(), InFlight::Lease { lease, .. } if *lease == fill.lease);
+        if holds {
             let (key, _) = in_flight.remove_entry();
             if let Ok(found) = fill.found {
                 self.entries.insert(key, found);
             }
         }
+        holds
     }
 
     fn mark(&mut self, key: &Key) {
@@ -249,10 +252,9 @@ impl Cache for MemoryCache {
         keys.iter().map(|key| self.lookup_one(key)).collect()
     }
 
-    async fn fill(&self, fills: Vec<Fill>) {
-        for fill in fills {
-            write(self.shard(&fill.key)).fill(fill);
-        }
+    async fn fill(&self, fills: Vec<Fill>) -> Vec<bool> {
+        let fill = |fill: Fill| write(self.shard(&fill.key)).fill(fill);
+        fills.into_iter().map(fill).collect()
     }
 
     /// Never fails. A marker has no deadline: it ends with the write itself, which runs in a task of its own.
@@ -260,7 +262,10 @@ impl Cache for MemoryCache {
         for key in keys {
             write(self.shard(key)).mark(key);
         }
-        Ok(Mark(self.next_id()))
+        Ok(Mark {
+            attempt: self.next_id(),
+            window: None,
+        })
     }
 
     async fn finish(&self, _mark: Mark, outcomes: Vec<(Key, Finish)>) {

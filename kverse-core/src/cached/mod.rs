@@ -1,21 +1,46 @@
 //! Reads through a cache that are never stale.
 
+mod breaker;
 mod cache;
+mod controller;
+mod epoch;
+mod fence;
+mod flights;
+mod in_flight;
+mod marked;
 mod memory;
+mod mode;
+mod replicated;
+mod sampler;
+mod shared;
+mod status;
+mod timing;
+mod view;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark};
+pub use cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark, Window};
+pub use epoch::{CacheError, EpochCache};
+pub use fence::write_fence;
 pub use memory::MemoryCache;
+pub use mode::{Mode, ModeRegister, ModeState};
+pub use replicated::ReplicatedCache;
+pub use sampler::Sampler;
+pub use status::ReplicaStatus;
+pub use timing::Timing;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use view::Rules;
 
-use crate::answer::in_time;
+use shared::{Shared, Wanted, detached};
+
 use crate::{
     CacheStatus, Capabilities, Clock, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore,
-    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteAction,
+    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
     WriteOutcome,
 };
 
@@ -34,12 +59,6 @@ use crate::{
 pub struct CachedStore {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    cache: Arc<dyn Cache>,
-    backend: Arc<dyn KvStore>,
 }
 
 impl CachedStore {
@@ -61,9 +80,36 @@ impl CachedStore {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(Self {
-            shared: Arc::new(Shared { cache, backend }),
+            shared: Arc::new(Shared::new(cache, backend)),
             clock,
         })
+    }
+
+    /// Compares what is cached with the backend from now on, for as long as the sampler is kept: every `interval`, up to
+    /// `sample` of the keys that were hit. See [`Sampler`] for the metrics.
+    ///
+    /// # Errors
+    /// `Internal` if the registry has metrics of these names already.
+    pub fn sample(
+        &self,
+        interval: Duration,
+        sample: usize,
+        metrics: Option<&prometheus::Registry>,
+    ) -> Result<Sampler> {
+        Sampler::start(Arc::clone(&self.shared), interval, sample, metrics)
+    }
+
+    /// What a read costs that finds everything in the cache.
+    fn all_hits(&self, keys: &[Key], found: &[Lookup]) -> Option<Vec<ReadOutcome>> {
+        let mut outcomes = Vec::with_capacity(found.len());
+        for (key, lookup) in keys.iter().zip(found) {
+            let Lookup::Hit(entry) = lookup else {
+                return None;
+            };
+            self.shared.sampled.hit(key);
+            outcomes.push(self.hit(entry.clone()));
+        }
+        Some(outcomes)
     }
 
     /// A cached entry may have ended since.
@@ -85,181 +131,21 @@ impl CachedStore {
     }
 }
 
-/// Runs to its end even if the caller goes away or has waited long enough.
-async fn detached<T: Send + 'static>(
-    task: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let task = tokio::spawn(task);
-    in_time(async {
-        task.await.unwrap_or_else(|error| {
-            let message = "the operation was interrupted: a write may or may not be stored";
-            Err(Error::new(ErrorKind::Timeout, message).with_source(error))
-        })
-    })
-    .await
-}
-
-impl Shared {
-    /// Reads keys that the cache could not answer, and fills in those with a lease.
-    async fn fetch(&self, keys: Vec<Key>, leases: Vec<Option<Lease>>) -> Result<Vec<ReadOutcome>> {
-        let found = self.backend.read(&keys).await;
-        let leased = keys.into_iter().zip(leases).enumerate();
-        let fills = leased.filter_map(|(index, (key, lease))| {
-            let found = match &found {
-                Ok(found) => found
-                    .get(index)
-                    .map(|outcome| outcome.entry.clone())
-                    .ok_or(FetchFailed),
-                Err(_) => Err(FetchFailed),
-            };
-            Some(Fill {
-                key,
-                lease: lease?,
-                found,
-            })
-        });
-        let fills: Vec<Fill> = fills.collect();
-        if !fills.is_empty() {
-            self.cache.fill(fills).await;
-        }
-        found
-    }
-
-    async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
-        let mut marked = Marked::default();
-        for write in &writes {
-            marked.add(write);
-        }
-        let mark = self.cache.mark(&marked.keys).await?;
-        let results = self.backend.write(writes).await;
-        let outcomes = results
-            .as_ref()
-            .ok()
-            .map(|results| results.iter().map(Result::as_ref));
-        self.cache.finish(mark, marked.outcomes(outcomes)).await;
-        results
-    }
-
-    async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
-        let mut marked = Marked::default();
-        for operation in &operations {
-            if let Operation::Write(write) = operation {
-                marked.add(write);
-            }
-        }
-        let mark = self.cache.mark(&marked.keys).await?;
-        let results = self.backend.transact(operations).await;
-        let outcomes = match &results {
-            Ok(results) => Some(results.iter().filter_map(|result| match result {
-                OperationOutcome::Write(outcome) => Some(Ok(outcome)),
-                OperationOutcome::Get(_) => None,
-            })),
-            Err(_) => None,
-        };
-        self.cache.finish(mark, marked.outcomes(outcomes)).await;
-        results
-    }
-}
-
-/// The writes of a batch, kept to tell the cache how they ended.
-#[derive(Default)]
-struct Marked {
-    /// Each key once.
-    keys: Vec<Key>,
-    index_of: HashMap<Key, usize>,
-    /// For each write the index of its key, and what it puts.
-    writes: Vec<(usize, Option<Entry>)>,
-}
-
-impl Marked {
-    fn add(&mut self, write: &Write) {
-        let index = *self.index_of.entry(write.key.clone()).or_insert_with(|| {
-            self.keys.push(write.key.clone());
-            self.keys.len() - 1
-        });
-        let entry = match &write.action {
-            WriteAction::Put {
-                value,
-                content_type,
-                ..
-            } => Some(
-                Entry::new(value.clone(), crate::Version::NONE)
-                    .with_content_type(content_type.clone()),
-            ),
-            WriteAction::Delete => None,
-        };
-        self.writes.push((index, entry));
-    }
-
-    /// How the writes of each key ended. `outcomes` has one for each write; it is `None` as a whole if nobody knows.
-    fn outcomes<'a>(
-        self,
-        outcomes: Option<impl Iterator<Item = Result<&'a WriteOutcome, &'a Error>>>,
-    ) -> Vec<(Key, Finish)> {
-        let Some(outcomes) = outcomes else {
-            return self
-                .keys
-                .into_iter()
-                .map(|key| (key, Finish::Unknown))
-                .collect();
-        };
-        let mut finishes: Vec<(Key, Finish)> = self
-            .keys
-            .into_iter()
-            .map(|key| (key, Finish::NotDone))
-            .collect();
-        for ((index, entry), outcome) in self.writes.into_iter().zip(outcomes) {
-            finishes[index].1 = match outcome {
-                // What was stored under this write's id is not known to be this value.
-                Ok(outcome) if outcome.replayed => Finish::Unknown,
-                Ok(outcome) => {
-                    let entry = entry.map(|mut entry| {
-                        entry.version = outcome.version;
-                        entry.with_expires_at(outcome.expires_at)
-                    });
-                    Finish::Done(outcome.version, entry)
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::TooLarge => continue,
-                    _ => Finish::Unknown,
-                },
-            };
-        }
-        finishes
-    }
-}
-
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl KvStore for CachedStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
         let found = self.shared.cache.lookup(keys).await;
-        let mut outcomes = Vec::with_capacity(keys.len());
-        let (mut missing, mut indices, mut leases) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, lookup) in keys.iter().zip(found) {
-            let (status, lease) = match lookup {
-                Lookup::Hit(entry) => {
-                    outcomes.push(self.hit(entry));
-                    continue;
-                }
-                Lookup::Miss(lease) => (CacheStatus::Miss, Some(lease)),
-                Lookup::Busy | Lookup::Bypass => (CacheStatus::Bypass, None),
-                Lookup::Off => (CacheStatus::Off, None),
-            };
-            indices.push(outcomes.len());
-            outcomes.push(ReadOutcome::new(None, status));
-            missing.push(key.clone());
-            leases.push(lease);
-        }
-        if missing.is_empty() {
+        if let Some(outcomes) = self.all_hits(keys, &found) {
             return self.within_budget(outcomes);
         }
-        let shared = Arc::clone(&self.shared);
-        let fetched = detached(async move { shared.fetch(missing, leases).await }).await?;
-        for (index, fetched) in indices.into_iter().zip(fetched) {
-            outcomes[index].entry = fetched.entry;
-        }
-        self.within_budget(outcomes)
+        let wanted = keys.iter().cloned().zip(found).map(Wanted::new).collect();
+        let found = self.shared.resolve(wanted).await?;
+        let outcome = |(entry, status)| match status {
+            CacheStatus::Hit => self.hit(entry),
+            _ => ReadOutcome::new(entry, status),
+        };
+        self.within_budget(found.into_iter().map(outcome).collect())
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
@@ -281,7 +167,10 @@ impl KvStore for CachedStore {
     }
 
     async fn check(&self) -> Vec<ComponentHealth> {
-        self.shared.backend.check().await
+        let (mut components, cache) =
+            tokio::join!(self.shared.backend.check(), self.shared.cache.check());
+        components.extend(cache);
+        components
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,0 +1,26 @@
+//! Until when the backend may apply a write.
+
+use tokio::time::Instant;
+
+use super::cache::Window;
+
+tokio::task_local! {
+    static FENCE: Instant;
+}
+
+/// The moment after which the backend must not begin to apply the write that is being done, as the cache in front of it
+/// requires; `None` if it may take as long as it likes. For backends that others write too: asked for within
+/// [`KvStore::write`](crate::KvStore::write) and [`transact`](crate::KvStore::transact), before they hand over to other
+/// tasks.
+///
+/// To make it a time of another clock, read that clock first: then a pause between the two only brings it forward.
+pub fn write_fence() -> Option<Instant> {
+    FENCE.try_get().ok()
+}
+
+pub(super) async fn fenced<T>(window: Option<Window>, write: impl Future<Output = T>) -> T {
+    match window {
+        Some(window) => FENCE.scope(window.fence, write).await,
+        None => write.await,
+    }
+}

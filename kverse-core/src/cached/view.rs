@@ -1,0 +1,197 @@
+//! What a replica knows of the register, and what that lets it do.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::mode::{Mode, ModeState};
+
+/// The rules of the protocol that the tests switch off one by one, to see that they are needed.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub struct Rules {
+    /// A hit counts only if the lease is still valid after the cache answered.
+    pub lease_after_answer: bool,
+    /// Writes wait one lease after the mode was seen to leave `On`.
+    pub hold_writes: bool,
+    /// `Warming` lasts until the writes of older views are over.
+    pub warming_waits: bool,
+    /// What a write under `Warming` stored is not cached.
+    pub nothing_cached_while_warming: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            lease_after_answer: true,
+            hold_writes: true,
+            warming_waits: true,
+            nothing_cached_while_warming: true,
+        }
+    }
+}
+
+/// The last state of the register that this replica has read.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) state: ModeState,
+    /// When it first saw this revision.
+    pub(super) seen_at: Instant,
+    /// When the query that last gave this state was sent.
+    pub(super) asked_at: Instant,
+    lease_until: Instant,
+    writes_from: Instant,
+    /// Whether this replica's cache is the process that the epoch belongs to.
+    pub(super) joined: bool,
+}
+
+/// The right to use an epoch, as of some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Access {
+    pub(super) revision: u64,
+    pub(super) epoch: u64,
+    pub(super) mode: Mode,
+}
+
+/// What a writer may do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteAccess {
+    /// Write, by the rules of this access.
+    Now(Access),
+    /// Nothing before then.
+    Hold(Instant),
+    /// Nothing until the register was read.
+    LeaseLost,
+}
+
+#[derive(Debug)]
+pub(super) struct View {
+    known: watch::Sender<Option<Known>>,
+    lease: Duration,
+    rules: Rules,
+}
+
+impl View {
+    pub(super) fn new(lease: Duration, rules: Rules) -> Self {
+        Self {
+            known: watch::Sender::new(None),
+            lease,
+            rules,
+        }
+    }
+
+    pub(super) fn known(&self) -> Option<Known> {
+        self.known.borrow().clone()
+    }
+
+    /// To wait for what is learned next.
+    pub(super) fn changes(&self) -> watch::Receiver<Option<Known>> {
+        self.known.subscribe()
+    }
+
+    /// Takes note of a state that a query found which was sent at `asked_at`. Whether its revision is new.
+    pub(super) fn learn(&self, state: ModeState, asked_at: Instant) -> bool {
+        let now = Instant::now();
+        let mut new = false;
+        self.known.send_modify(|known| {
+            let lease_until = asked_at + self.lease;
+            match known {
+                Some(known) if known.state.revision == state.revision => {
+                    known.lease_until = known.lease_until.max(lease_until);
+                    known.asked_at = known.asked_at.max(asked_at);
+                }
+                _ => {
+                    new = true;
+                    *known = Some(Known {
+                        writes_from: self.writes_from(known.as_ref(), &state, now),
+                        joined: known
+                            .as_ref()
+                            .is_some_and(|known| known.joined && known.state.epoch == state.epoch),
+                        seen_at: now,
+                        asked_at,
+                        lease_until,
+                        state,
+                    });
+                }
+            }
+        });
+        new
+    }
+
+    /// A write under the new state must not be done while another replica may serve hits that do not know of it: those of
+    /// a replica that has not yet seen the mode leave `On`, for at most one lease.
+    fn writes_from(&self, known: Option<&Known>, new: &ModeState, now: Instant) -> Instant {
+        if !self.rules.hold_writes {
+            return now;
+        }
+        match known {
+            // There never was a hit.
+            _ if new.revision == 0 => now,
+            // Before it was `Warming` of the same epoch, for at least one lease: no hits of another epoch are left.
+            _ if new.mode == Mode::On => now,
+            // `On` was left with a revision that was seen earlier.
+            Some(known)
+                if known.state.mode != Mode::On && known.state.revision + 1 == new.revision =>
+            {
+                known.writes_from
+            }
+            _ => now + self.lease,
+        }
+    }
+
+    /// This replica's cache is, or is not, the process of the epoch.
+    pub(super) fn join(&self, epoch: u64, joined: bool) {
+        self.known.send_if_modified(|known| match known {
+            Some(known) if known.state.epoch == epoch && known.joined != joined => {
+                known.joined = joined;
+                true
+            }
+            _ => false,
+        });
+    }
+
+    /// Relies on nothing any more.
+    pub(super) fn forget(&self) {
+        self.known.send_replace(None);
+    }
+
+    /// Whether hits may be served now.
+    pub(super) fn hits(&self) -> Option<Access> {
+        let known = self.known.borrow();
+        let known = known.as_ref()?;
+        let allowed =
+            known.state.mode == Mode::On && known.joined && Instant::now() < known.lease_until;
+        allowed.then(|| known.access())
+    }
+
+    /// Whether what the cache has answered under this access may be relied on.
+    pub(super) fn still(&self, access: Access) -> bool {
+        !self.rules.lease_after_answer || self.hits() == Some(access)
+    }
+
+    pub(super) fn writes(&self) -> WriteAccess {
+        let known = self.known.borrow();
+        let now = Instant::now();
+        match known.as_ref() {
+            Some(known) if now < known.lease_until => {
+                if now < known.writes_from {
+                    WriteAccess::Hold(known.writes_from)
+                } else {
+                    WriteAccess::Now(known.access())
+                }
+            }
+            _ => WriteAccess::LeaseLost,
+        }
+    }
+}
+
+impl Known {
+    fn access(&self) -> Access {
+        Access {
+            revision: self.state.revision,
+            epoch: self.state.epoch,
+            mode: self.state.mode,
+        }
+    }
+}
