@@ -54,6 +54,7 @@ mod coalesced;
 mod entry;
 mod error;
 mod ext;
+pub mod fence;
 mod group_commit;
 mod key;
 mod limits;
