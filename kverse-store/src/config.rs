@@ -9,6 +9,8 @@ use kverse_core::{Clock, Error, Limits, Result, SystemClock};
 use prometheus::Registry;
 use url::Url;
 
+use crate::DatabaseUrl;
+
 /// Where a store is.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,6 +21,9 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// `sqlite::memory:`: SQLite without a file, gone with the process.
     SqliteMemory,
+    /// `postgresql://USER:PASSWORD@HOST/DATABASE`, or `postgres://…`: a PostgreSQL database, which several processes may
+    /// share.
+    Postgres(DatabaseUrl),
     /// `http://HOST` or `https://HOST`: a KVerse server.
     Http(Url),
 }
@@ -40,13 +45,14 @@ impl FromStr for StoreUrl {
                 }
                 Ok(Self::Sqlite(path.into()))
             }
+            "postgresql" | "postgres" => text.parse().map(Self::Postgres),
             "http" | "https" => Url::parse(text).map(Self::Http).map_err(|error| {
                 Error::invalid_input(format!("the store's URL is malformed: {error}"))
                     .with_source(error)
             }),
             // Not echoed: it may hold a password.
             _ => Err(Error::invalid_input(
-                "unknown kind of store: expected sqlite:PATH, sqlite::memory:, memory:, http://HOST or https://HOST",
+                "unknown kind of store: expected sqlite:PATH, sqlite::memory:, postgresql://HOST/DATABASE, memory:, http://HOST or https://HOST",
             )),
         }
     }
@@ -59,6 +65,7 @@ impl fmt::Display for StoreUrl {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::SqliteMemory => f.write_str("sqlite::memory:"),
+            Self::Postgres(url) => url.fmt(f),
             Self::Http(url) => {
                 let mut shown = url.clone();
                 if shown.password().is_some() {
@@ -87,7 +94,7 @@ pub struct StoreConfig {
     pub limits: Limits,
     /// How many bytes the in-process cache may hold; 0 switches it off. Default 64 MiB.
     pub cache_bytes: u64,
-    /// The source of "now" for versions and expiry. Default: the machine's clock.
+    /// The source of "now" for versions and expiry. Default: the machine's clock. PostgreSQL uses its own.
     pub clock: Arc<dyn Clock>,
     /// Where the store registers its metrics. Default: nowhere.
     pub metrics: Option<Registry>,

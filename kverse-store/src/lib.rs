@@ -2,11 +2,16 @@
 #![deny(missing_docs)]
 
 mod config;
+mod database_url;
 #[cfg(feature = "http")]
 pub mod http;
 mod open;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "wire")]
 pub mod wire;
 
@@ -16,4 +21,5 @@ pub mod wire;
 struct Readme;
 
 pub use config::{StoreConfig, StoreUrl};
+pub use database_url::DatabaseUrl;
 pub use open::open;

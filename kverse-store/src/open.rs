@@ -8,6 +8,10 @@ use kverse_core::{
     ObservedStore, Result,
 };
 
+#[cfg(feature = "postgres")]
+use crate::DatabaseUrl;
+#[cfg(feature = "postgres")]
+use crate::postgres::{PostgresConfig, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::sqlite::{SqliteConfig, SqliteStore};
 use crate::{StoreConfig, StoreUrl};
@@ -56,7 +60,9 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
             let options = crate::http::HttpOptions::default().with_limits(config.limits);
             Arc::new(crate::http::HttpStore::connect(url.clone(), options).await?)
         }
-        #[cfg(not(all(feature = "sqlite", feature = "http")))]
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(url) => shared(postgres(url.clone(), config).await?, config)?,
+        #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "http")))]
         url => {
             let message = format!("this build has no backend for {url}");
             return Err(kverse_core::Error::new(
@@ -78,6 +84,20 @@ async fn sqlite(sqlite: SqliteConfig, config: &StoreConfig) -> Result<Arc<Sqlite
         .with_clock(Arc::clone(&config.clock))
         .with_metrics(config.metrics.clone());
     Ok(Arc::new(SqliteStore::open(sqlite).await?))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<PostgresStore>> {
+    let postgres = PostgresConfig::new(url).with_limits(config.limits);
+    Ok(Arc::new(PostgresStore::open(postgres).await?))
+}
+
+/// A backend that others write too, so that a cache in this process could be stale: with group commit in front.
+#[cfg(feature = "postgres")]
+fn shared(backend: Arc<dyn KvStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    let store = Arc::new(CoalescedStore::new(backend, READS_IN_FLIGHT));
+    let metrics = config.metrics.as_ref();
+    Ok(Arc::new(GroupCommitStore::new(store, metrics)?))
 }
 
 /// A backend that only this process writes, with cache and group commit in front.

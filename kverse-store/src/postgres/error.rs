@@ -1,0 +1,259 @@
+//! What can go wrong with PostgreSQL, and what it means to callers.
+
+use std::time::Duration;
+
+use deadpool::managed::PoolError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use kverse_core::{Error, ErrorKind};
+
+use crate::DatabaseUrl;
+
+/// An error of the database. [`From`] for [`Error`] is the one place that maps it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PostgresError {
+    #[error(transparent)]
+    Query(#[from] DieselError),
+    #[error("no connection to the database")]
+    Connect(#[source] tokio_postgres::Error),
+    #[error("a new connection to the database cannot be used")]
+    SetUp(#[source] diesel::ConnectionError),
+    #[error("no connection to the database within {0:?}")]
+    NoConnection(Duration),
+    #[error("the task that connects ended")]
+    Task(#[from] tokio::task::JoinError),
+    /// What was asked may or may not be done.
+    #[error("no answer from the database within {0:?}")]
+    NoAnswer(Duration),
+    /// The connection broke, and it cannot be found out whether the write was stored.
+    #[error("the outcome of a write is unknown")]
+    Unknown(#[source] Box<Self>),
+    #[error("the write came too late to be stored")]
+    Fenced,
+    #[error("the migration failed")]
+    Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An error that already says what it means.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl From<PoolError<Self>> for PostgresError {
+    fn from(error: PoolError<Self>) -> Self {
+        match error {
+            PoolError::Backend(error) => error,
+            other => {
+                let message = "the pool of connections failed";
+                Error::new(ErrorKind::Internal, message)
+                    .with_source(other.to_string())
+                    .into()
+            }
+        }
+    }
+}
+
+impl PostgresError {
+    /// Whether the database chose this transaction to give way to others: nothing of it is stored, it can be repeated.
+    pub(super) fn is_collision(&self) -> bool {
+        match self {
+            Self::Query(DieselError::DatabaseError(kind, info)) => {
+                matches!(kind, DatabaseErrorKind::SerializationFailure)
+                    || info.message() == "deadlock detected"
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the connection broke before the answer was there, so that nobody knows what became of the statement.
+    pub(super) fn is_lost(&self) -> bool {
+        match self {
+            Self::Query(DieselError::DatabaseError(kind, info)) => match kind {
+                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {
+                    true
+                }
+                _ => ENDED.iter().any(|text| info.message().contains(text)),
+            },
+            // The answer to a statement that was done, but not one that can be read.
+            Self::Query(DieselError::DeserializationError(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// How PostgreSQL says that it ends a connection.
+const ENDED: [&str; 3] = [
+    "terminating connection",
+    "shutting down",
+    "crash of another server process",
+];
+
+impl From<PostgresError> for Error {
+    fn from(error: PostgresError) -> Self {
+        let (kind, message) = match &error {
+            PostgresError::Store(error) => return error.clone(),
+            PostgresError::Query(DieselError::DatabaseError(kind, info)) => match kind {
+                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => (
+                    ErrorKind::Unavailable,
+                    "the connection to the database broke".to_owned(),
+                ),
+                DatabaseErrorKind::ReadOnlyTransaction => (
+                    ErrorKind::Unavailable,
+                    "the database is read-only".to_owned(),
+                ),
+                DatabaseErrorKind::SerializationFailure => {
+                    (ErrorKind::Unavailable, BUSY.to_owned())
+                }
+                _ => meaning(info.message()),
+            },
+            PostgresError::Connect(_)
+            | PostgresError::SetUp(_)
+            | PostgresError::NoConnection(_) => (
+                ErrorKind::Unavailable,
+                "the database cannot be reached".to_owned(),
+            ),
+            PostgresError::NoAnswer(wait) => (
+                ErrorKind::Timeout,
+                format!(
+                    "the database did not answer within {} s: a write may or may not be stored",
+                    wait.as_secs_f32()
+                ),
+            ),
+            PostgresError::Unknown(_) => (
+                ErrorKind::Timeout,
+                "the connection to the database broke: the write may or may not be stored"
+                    .to_owned(),
+            ),
+            PostgresError::Fenced => (
+                ErrorKind::Unavailable,
+                "the write was held up for too long and was not stored".to_owned(),
+            ),
+            PostgresError::Query(_) | PostgresError::Task(_) | PostgresError::Migrate(_) => {
+                (ErrorKind::Internal, "the database failed".to_owned())
+            }
+        };
+        Self::new(kind, message).with_source(error)
+    }
+}
+
+const BUSY: &str = "others write the same keys; try again";
+
+/// What PostgreSQL's message means. diesel does not pass on its error codes (SQLSTATE), so that on a server whose messages
+/// are not in English (`lc_messages`) these are internal errors.
+fn meaning(message: &str) -> (ErrorKind, String) {
+    const MEANINGS: [(&str, ErrorKind, &str); 14] = [
+        (
+            "No space left on device",
+            ErrorKind::StorageFull,
+            "the disk of the database is full",
+        ),
+        (
+            "could not extend file",
+            ErrorKind::StorageFull,
+            "the disk of the database is full",
+        ),
+        ("deadlock detected", ErrorKind::Unavailable, BUSY),
+        (
+            "statement timeout",
+            ErrorKind::Unavailable,
+            "the database took too long; nothing was stored",
+        ),
+        (
+            "lock timeout",
+            ErrorKind::Unavailable,
+            "the database took too long; nothing was stored",
+        ),
+        (
+            "idle-in-transaction timeout",
+            ErrorKind::Unavailable,
+            "the transaction was held up for too long; nothing was stored",
+        ),
+        (
+            "terminating connection",
+            ErrorKind::Unavailable,
+            "the database ended the connection",
+        ),
+        (
+            "shutting down",
+            ErrorKind::Unavailable,
+            "the database is shutting down",
+        ),
+        (
+            "starting up",
+            ErrorKind::Unavailable,
+            "the database is starting up",
+        ),
+        (
+            "recovery mode",
+            ErrorKind::Unavailable,
+            "the database is recovering from a crash",
+        ),
+        (
+            "crash of another server process",
+            ErrorKind::Unavailable,
+            "the database is recovering from a crash",
+        ),
+        (
+            "read-only transaction",
+            ErrorKind::Unavailable,
+            "the database is read-only",
+        ),
+        (
+            "out of",
+            ErrorKind::Unavailable,
+            "the database is out of memory",
+        ),
+        (
+            "permission denied",
+            ErrorKind::Internal,
+            "the database user lacks a privilege",
+        ),
+    ];
+    MEANINGS
+        .iter()
+        .find(|(text, ..)| message.contains(text))
+        .map_or_else(
+            || (ErrorKind::Internal, "the database failed".to_owned()),
+            |(_, kind, meaning)| (*kind, (*meaning).to_owned()),
+        )
+}
+
+/// The error of opening the database: for the operator, so it names the database, without the password, and the cause.
+pub(super) fn while_opening(url: &DatabaseUrl, error: PostgresError) -> Error {
+    if let PostgresError::Store(error) = error {
+        return error;
+    }
+    let cause = cause(&error);
+    let kind = match &error {
+        // Class 28 is a refused login, 3D an unknown database: trying again does not help.
+        PostgresError::Connect(error)
+            if error
+                .code()
+                .is_some_and(|code| code.code().starts_with("28") || code.code() == "3D000") =>
+        {
+            ErrorKind::InvalidInput
+        }
+        PostgresError::NoAnswer(_) => ErrorKind::Unavailable,
+        _ => ErrorKind::Internal,
+    };
+    let error = Error::from(error);
+    let kind = match (kind, error.kind()) {
+        (ErrorKind::Internal, by_cause) => by_cause,
+        (kind, _) => kind,
+    };
+    Error::new(kind, format!("cannot open {url}: {cause}")).with_source(error)
+}
+
+/// The innermost cause, which says most.
+fn cause(error: &PostgresError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Stored data that is not what was written.
+pub(super) fn corrupt(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("a stored {what} is not one that could have been written"),
+    )
+}

@@ -1,0 +1,288 @@
+//! PostgreSQL, which several processes may share.
+
+mod clock;
+mod config;
+mod connection;
+mod error;
+mod migrate;
+mod pool;
+mod register;
+mod rows;
+mod statements;
+mod stats;
+mod sweeper;
+mod tls;
+mod transaction;
+mod writer;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use diesel_async::RunQueryDsl;
+use kverse_core::{
+    CacheStatus, Capabilities, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore, Operation,
+    OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats, Write,
+    WriteOutcome,
+};
+
+use self::error::{PostgresError, while_opening};
+use self::pool::Connections;
+use self::rows::{Listed, StoredEntry, to_entry, to_i64, to_scan_entry};
+use self::statements::{Get, GetMany, ListKeys, ListValues, Probe};
+use self::stats::Counter;
+use self::sweeper::{Sweeper, Task};
+use self::writer::Writer;
+
+pub use self::config::PostgresConfig;
+pub use self::register::PostgresModeRegister;
+pub use self::sweeper::Swept;
+
+/// A store in a PostgreSQL database, which other replicas may write at the same time.
+///
+/// A call of [`write`](KvStore::write) is one statement if its writes are puts without conditions, and one transaction
+/// otherwise; [`GroupCommitStore`](kverse_core::GroupCommitStore) in front makes concurrent writes one call. Each commit is
+/// synced to the database's disk before its writes are answered (if the database has `fsync` on).
+///
+/// # Time
+/// Versions and expiry follow the database's clock, whatever those of the replicas say. If it jumps forward, entries expire
+/// early, by as much as it jumped; if it jumps back, they live longer. Versions grow in any case, but run ahead of a clock
+/// that went back until it has caught up.
+///
+/// A write that was held up, for example because this process was paused, is not stored later than
+/// [`write_fence`](PostgresConfig::write_fence) says, or its [`kverse_core::fence`]; it fails as `Unavailable`. This too is
+/// judged by the database's clock: for the first write after that clock went back, the fence is as much too late.
+///
+/// # Unknown outcomes
+/// When a connection breaks before the answer to a write, the store looks for the write by its id over another
+/// connection. If it is there, it was done; if it is not, the error is a `Timeout`, as it is when the database does not answer
+/// at all.
+///
+/// # Runtimes
+/// Connections live on the tokio runtime that the store was opened on, which must outlive it; the store may be used from
+/// any other. Statements are prepared once a connection, so a pooler between store and database must keep sessions (or
+/// know of prepared statements).
+#[derive(Debug)]
+pub struct PostgresStore {
+    writer: Writer,
+    sweeper: Sweeper,
+    counter: Counter,
+    config: PostgresConfig,
+    _sweeping: Task,
+}
+
+impl PostgresStore {
+    /// How long a health check may take before the database counts as unhealthy.
+    const CHECK_WAIT: Duration = Duration::from_secs(5);
+
+    /// How often a read is done over another connection when one breaks.
+    const READ_ATTEMPTS: u32 = 3;
+
+    /// Connects to the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the URL is malformed, the login is refused or there is no such database; `Unavailable` if the
+    /// database cannot be reached; `Unsupported` if a newer version of KVerse made the schema.
+    pub async fn open(config: PostgresConfig) -> Result<Self> {
+        let url = config.url.clone();
+        Self::connect(config)
+            .await
+            .map_err(|error| while_opening(&url, error))
+    }
+
+    async fn connect(config: PostgresConfig) -> Result<Self, PostgresError> {
+        let connections = Connections::new(&config)?;
+        migrate::migrate(connections.connect().await?).await?;
+        let sweeper = Sweeper {
+            connections: connections.clone(),
+            interval: config.sweep_interval,
+            tombstone_retention: config.tombstone_retention,
+        };
+        Ok(Self {
+            writer: Writer {
+                connections,
+                limits: config.limits,
+                fence: config.write_fence,
+            },
+            _sweeping: sweeper.clone().start(),
+            sweeper,
+            counter: Counter::default(),
+            config,
+        })
+    }
+
+    /// The register of the mode of a shared cache in front of this database. Must be called within a tokio runtime, on
+    /// which its connections live.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) for a malformed URL.
+    pub fn mode_register(&self) -> Result<PostgresModeRegister> {
+        PostgresModeRegister::new(&self.config).map_err(Error::from)
+    }
+
+    /// Turns expired entries into tombstones and removes old tombstones, now instead of at the next interval.
+    pub async fn sweep(&self) -> Result<Swept> {
+        self.sweeper.sweep().await
+    }
+
+    fn connections(&self) -> &Connections {
+        &self.writer.connections
+    }
+
+    /// Reads, again if a connection breaks.
+    async fn retried<T, F: Future<Output = Result<T, PostgresError>> + Send>(
+        &self,
+        read: impl Fn() -> F + Send,
+    ) -> Result<T> {
+        let mut attempts = 1;
+        loop {
+            match read().await {
+                Err(error) if error.is_lost() && attempts < Self::READ_ATTEMPTS => attempts += 1,
+                Err(PostgresError::NoAnswer(wait)) => {
+                    let message = format!(
+                        "the database did not answer within {} s",
+                        wait.as_secs_f32()
+                    );
+                    return Err(Error::new(ErrorKind::Timeout, message));
+                }
+                result => return result.map_err(Error::from),
+            }
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Entry>, PostgresError> {
+        let mut lease = self.connections().lease().await?;
+        let get = Get::new(key.as_str()).load::<StoredEntry>(&mut lease);
+        let found = self.connections().answer(get).await?.pop();
+        lease.keep();
+        Ok(found.map(to_entry).transpose()?)
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<HashMap<String, Entry>, PostgresError> {
+        let texts: Vec<&str> = keys.iter().map(Key::as_str).collect();
+        let mut lease = self.connections().lease().await?;
+        let get = GetMany::new(&texts)
+            .load::<(String, Option<Vec<u8>>, Option<String>, i64, Option<i64>)>(&mut lease);
+        let found = self.connections().answer(get).await?;
+        lease.keep();
+        let entry = |(key, value, content_type, version, expires_at)| {
+            Ok((key, to_entry((value, content_type, version, expires_at))?))
+        };
+        found.into_iter().map(entry).collect()
+    }
+
+    async fn list(&self, options: &ScanOptions) -> Result<Vec<Listed>, PostgresError> {
+        // Greater than every key: one character more than the longest key of the last character.
+        const LAST: char = char::MAX;
+        let prefix = options.prefix.as_str();
+        let bound = options.prefix.upper_bound();
+        let bound = bound.unwrap_or_else(|| LAST.to_string().repeat(Key::MAX_BYTES / 4 + 1));
+        let after = options.start_after.as_ref().map_or("", Key::as_str);
+        // One more than the page has, to see whether there is more.
+        let limit = to_i64(options.limit as u64) + 1;
+        let mut lease = self.connections().lease().await?;
+        let rows = if options.include_values {
+            let bytes = to_i64(options.max_bytes as u64);
+            let list = ListValues::new(bytes, prefix, after, &bound, limit);
+            self.connections()
+                .answer(list.load::<Listed>(&mut lease))
+                .await?
+        } else {
+            let list = ListKeys::new(prefix, after, &bound, limit);
+            self.connections()
+                .answer(list.load::<Listed>(&mut lease))
+                .await?
+        };
+        lease.keep();
+        Ok(rows)
+    }
+
+    /// Writes and reads.
+    async fn probe(&self) -> Result<(), PostgresError> {
+        let mut lease = self.connections().lease().await?;
+        let probe = Probe::new().load::<i64>(&mut lease);
+        self.connections().answer(probe).await?;
+        let get = Get::new("").load::<StoredEntry>(&mut lease);
+        self.connections().answer(get).await?;
+        lease.keep();
+        Ok(())
+    }
+}
+
+impl fmt::Display for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.config.url.fmt(f)
+    }
+}
+
+#[async_trait]
+impl KvStore for PostgresStore {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
+        self.config.limits.check_batch(keys.len(), 0)?;
+        let outcome = |entry| ReadOutcome::new(entry, CacheStatus::Off);
+        match keys {
+            [] => Ok(Vec::new()),
+            [key] => {
+                let entry = self.retried(|| self.get(key)).await?;
+                Ok(vec![outcome(entry)])
+            }
+            keys => {
+                let found = self.retried(|| self.get_many(keys)).await?;
+                Ok(keys
+                    .iter()
+                    .map(|key| outcome(found.get(key.as_str()).cloned()))
+                    .collect())
+            }
+        }
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
+        let bytes = writes.iter().map(Write::size).sum();
+        self.config.limits.check_batch(writes.len(), bytes)?;
+        self.writer.write(&writes).await
+    }
+
+    async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
+        let bytes = operations.iter().map(Operation::size).sum();
+        self.config.limits.check_batch(operations.len(), bytes)?;
+        self.writer.transact(&operations).await
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        options.check(&self.config.limits)?;
+        let rows = self.retried(|| self.list(&options)).await?;
+        let entries = rows
+            .into_iter()
+            .map(to_scan_entry)
+            .collect::<Result<Vec<ScanEntry>>>()?;
+        let Ok(page) = Page::collect(&options, entries.into_iter().map(Ok::<_, Infallible>));
+        Ok(page)
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        self.retried(|| self.counter.count(self.connections()))
+            .await
+    }
+
+    async fn check(&self) -> Vec<ComponentHealth> {
+        let started = Instant::now();
+        let result = tokio::time::timeout(Self::CHECK_WAIT, self.retried(|| self.probe()))
+            .await
+            .unwrap_or_else(|error| {
+                let message = format!(
+                    "the database did not answer within {} s",
+                    Self::CHECK_WAIT.as_secs()
+                );
+                Err(Error::new(ErrorKind::Timeout, message).with_source(error))
+            });
+        vec![ComponentHealth::new("database", result, started.elapsed())]
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(self.config.limits)
+            .with_durable(true)
+            .with_shared(true)
+    }
+}

@@ -1,0 +1,110 @@
+//! The register of the cache mode, and the replicas that are alive.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel_async::RunQueryDsl;
+use kverse_core::cached::{Mode, ModeRegister, ModeState};
+use kverse_core::{Error, Result};
+
+use super::PostgresConfig;
+use super::error::{PostgresError, corrupt};
+use super::pool::Connections;
+use super::rows::{to_i64, to_u64};
+use super::statements::{Heartbeat, ReadMode, SwapMode};
+
+/// The [`ModeRegister`] in the tables `cache_mode` and `replica`. It has two connections of its own, so that it does not
+/// wait behind reads and writes, and answers within a second or fails.
+#[derive(Debug)]
+pub struct PostgresModeRegister {
+    connections: Connections,
+}
+
+impl PostgresModeRegister {
+    const WAIT: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(config: &PostgresConfig) -> Result<Self, PostgresError> {
+        let config = config
+            .clone()
+            .with_max_connections(2)
+            .with_connection_wait(Self::WAIT)
+            .with_statement_timeout(Self::WAIT);
+        Ok(Self {
+            connections: Connections::new(&config)?,
+        })
+    }
+
+    async fn load(&self) -> Result<ModeState, PostgresError> {
+        let mut lease = self.connections.lease().await?;
+        let read = ReadMode::new().get_result::<(i64, i64, String, String)>(&mut lease);
+        let (revision, epoch, mode, run_id) = self.connections.answer(read).await?;
+        lease.keep();
+        Ok(ModeState {
+            revision: to_u64(revision)?,
+            epoch: to_u64(epoch)?,
+            mode: to_mode(&mode)?,
+            run_id,
+        })
+    }
+
+    async fn swap(&self, expected: u64, new: &ModeState) -> Result<bool, PostgresError> {
+        let mut lease = self.connections.lease().await?;
+        let swap = SwapMode::new(
+            to_i64(new.revision),
+            to_i64(new.epoch),
+            mode_text(new.mode),
+            &new.run_id,
+            to_i64(expected),
+        );
+        let swapped = self.connections.answer(swap.execute(&mut lease)).await?;
+        lease.keep();
+        Ok(swapped == 1)
+    }
+
+    async fn beat(&self, replica: u128, revision: u64) -> Result<(u64, u64), PostgresError> {
+        let (replica, revision) = (replica.to_be_bytes(), to_i64(revision));
+        let mut lease = self.connections.lease().await?;
+        let beat = Heartbeat::new(&replica, revision, &replica, revision);
+        let beat = beat.get_result::<(i64, i64)>(&mut lease);
+        let (others, reached) = self.connections.answer(beat).await?;
+        lease.keep();
+        Ok((to_u64(others)? + 1, to_u64(reached)? + 1))
+    }
+}
+
+fn mode_text(mode: Mode) -> &'static str {
+    match mode {
+        Mode::On => "on",
+        Mode::Warming => "warming",
+        Mode::Off => "off",
+    }
+}
+
+fn to_mode(text: &str) -> Result<Mode> {
+    match text {
+        "on" => Ok(Mode::On),
+        "warming" => Ok(Mode::Warming),
+        "off" => Ok(Mode::Off),
+        _ => Err(corrupt("cache mode")),
+    }
+}
+
+#[async_trait]
+impl ModeRegister for PostgresModeRegister {
+    async fn read(&self) -> Result<ModeState> {
+        self.load().await.map_err(Error::from)
+    }
+
+    /// After a `Timeout` the state may or may not be replaced: read it.
+    async fn compare_and_swap(&self, expected: u64, new: ModeState) -> Result<bool> {
+        let swapped = self.swap(expected, &new).await;
+        swapped.map_err(|error| match error {
+            error if error.is_lost() => PostgresError::Unknown(Box::new(error)).into(),
+            error => error.into(),
+        })
+    }
+
+    async fn heartbeat(&self, replica: u128, revision: u64) -> Result<(u64, u64)> {
+        self.beat(replica, revision).await.map_err(Error::from)
+    }
+}

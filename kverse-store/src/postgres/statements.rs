@@ -1,0 +1,309 @@
+//! The SQL. Each statement has a text that never changes, so that it is prepared once a connection (diesel does not keep
+//! the prepared statement of `sql_query`, nor of its own `on_conflict`).
+//!
+//! Portable to PostgreSQL's relatives: no volatile function decides about a row, time is read once a statement, and the rows of
+//! a batch are in the order of their keys, so that two batches never wait for each other.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
+
+/// Declares a statement: its fields, the columns that it returns, and its text, interrupted by the fields as parameters.
+macro_rules! statement {
+    (
+        $(#[$doc:meta])*
+        $name:ident<$a:lifetime> { $($field:ident: $type:ty),* $(,)? } -> $row:ty;
+        $( $text:literal $( ($($bind:ident).+: $sql_type:ty) )? )*
+    ) => {
+        $(#[$doc])*
+        pub(super) struct $name<$a> {
+            $(pub(super) $field: $type,)*
+            pub(super) lifetime: std::marker::PhantomData<&$a ()>,
+        }
+
+        impl<$a> $name<$a> {
+            pub(super) fn new($($field: $type),*) -> Self {
+                Self { $($field,)* lifetime: std::marker::PhantomData }
+            }
+        }
+
+        impl QueryFragment<Pg> for $name<'_> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                $(
+                    out.push_sql($text);
+                    $( out.push_bind_param::<$sql_type, _>(&self.$($bind).+)?; )?
+                )*
+                Ok(())
+            }
+        }
+
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl Query for $name<'_> {
+            type SqlType = $row;
+        }
+    };
+}
+
+statement! {
+    /// The time, in microseconds since 1970.
+    ReadClock<'a> {} -> BigInt;
+    "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+}
+
+/// Rows to store, column by column, in the order of their keys.
+#[derive(Debug, Default)]
+pub(super) struct Columns<'a> {
+    pub(super) keys: Vec<&'a str>,
+    pub(super) values: Vec<Option<&'a [u8]>>,
+    pub(super) content_types: Vec<Option<&'a str>>,
+    pub(super) expires_at: Vec<Option<i64>>,
+    pub(super) write_ids: Vec<&'a [u8]>,
+}
+
+statement! {
+    /// Unconditional puts of different keys, unless the time is past `fence`: what [`kverse_core::row::apply`] says, in one
+    /// statement. The row that is proposed has the time as its version, which is how the update knows it.
+    ///
+    /// Returns key, version, whether there was an entry, expiry, and the time. Gives no row for a write that was done
+    /// before.
+    Put<'a> {
+        columns: &'a Columns<'a>,
+        lifetimes: Vec<Option<i64>>,
+        fence: i64,
+    } -> (Text, BigInt, Bool, Nullable<BigInt>, BigInt);
+    "WITH t AS MATERIALIZED \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now) \
+     INSERT INTO kv (key, value, content_type, version, expires_at, write_id, existed) \
+     SELECT p.key, p.value, p.content_type, t.now, \
+     CASE WHEN p.lifetime IS NULL THEN p.expires_at ELSE LEAST(t.now + p.lifetime, 253402300799999999) END, \
+     p.write_id, false \
+     FROM UNNEST(" (columns.keys: Array<Text>)
+    ", " (columns.values: Array<Nullable<Binary>>)
+    ", " (columns.content_types: Array<Nullable<Text>>)
+    ", " (columns.expires_at: Array<Nullable<BigInt>>)
+    ", " (lifetimes: Array<Nullable<BigInt>>)
+    ", " (columns.write_ids: Array<Binary>)
+    ") AS p (key, value, content_type, expires_at, lifetime, write_id), t \
+     WHERE t.now < " (fence: BigInt)
+    " ORDER BY p.key COLLATE \"C\" \
+     ON CONFLICT (key) DO UPDATE SET \
+     value = EXCLUDED.value, \
+     content_type = EXCLUDED.content_type, \
+     version = GREATEST(kv.version + 1, EXCLUDED.version), \
+     expires_at = EXCLUDED.expires_at, \
+     write_id = EXCLUDED.write_id, \
+     existed = kv.value IS NOT NULL AND (kv.expires_at IS NULL OR kv.expires_at > EXCLUDED.version), \
+     deleted_at = NULL \
+     WHERE kv.write_id <> EXCLUDED.write_id \
+     RETURNING key, version, existed, expires_at, (SELECT now FROM t)"
+}
+
+statement! {
+    /// Locks the rows of keys in order, and makes those that are not there, so that they can be locked too. Returns the
+    /// keys of those it made.
+    Lock<'a> { keys: &'a [&'a str] } -> Text;
+    "INSERT INTO kv (key, version, write_id, existed, deleted_at) \
+     SELECT p.key, 0, '\\x00000000000000000000000000000000'::bytea, false, 0 FROM UNNEST(" (keys: Array<Text>)
+    ") AS p (key) ORDER BY p.key COLLATE \"C\" \
+     ON CONFLICT (key) DO UPDATE SET existed = kv.existed WHERE false \
+     RETURNING key"
+}
+
+statement! {
+    /// The rows of keys, with the values of some of them, and the time.
+    Load<'a> { keys: &'a [&'a str], with_value: &'a [&'a str] } -> (
+        Text,
+        Nullable<Binary>,
+        Nullable<Text>,
+        BigInt,
+        Nullable<BigInt>,
+        Binary,
+        Bool,
+        BigInt,
+    );
+    "SELECT key, CASE WHEN value IS NULL OR key = ANY(" (with_value: Array<Text>)
+    ") THEN value ELSE ''::bytea END, content_type, version, expires_at, write_id, existed, \
+     (extract(epoch FROM statement_timestamp()) * 1000000)::bigint \
+     FROM kv WHERE key = ANY(" (keys: Array<Text>) ")"
+}
+
+statement! {
+    /// Replaces rows that are locked, unless the time is past `fence`.
+    Replace<'a> {
+        columns: &'a Columns<'a>,
+        versions: Vec<i64>,
+        existed: Vec<bool>,
+        fence: i64,
+    } -> ();
+    "WITH t AS MATERIALIZED \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now) \
+     UPDATE kv SET \
+     value = p.value, \
+     content_type = p.content_type, \
+     version = p.version, \
+     expires_at = p.expires_at, \
+     write_id = p.write_id, \
+     existed = p.existed, \
+     deleted_at = CASE WHEN p.value IS NULL THEN t.now END \
+     FROM UNNEST(" (columns.keys: Array<Text>)
+    ", " (columns.values: Array<Nullable<Binary>>)
+    ", " (columns.content_types: Array<Nullable<Text>>)
+    ", " (columns.expires_at: Array<Nullable<BigInt>>)
+    ", " (columns.write_ids: Array<Binary>)
+    ", " (versions: Array<BigInt>)
+    ", " (existed: Array<Bool>)
+    ") AS p (key, value, content_type, expires_at, write_id, version, existed), t \
+     WHERE kv.key = p.key AND t.now < " (fence: BigInt)
+}
+
+statement! {
+    /// Removes rows that [`Lock`] made and nothing was stored in.
+    Unlock<'a> { keys: &'a [&'a str] } -> ();
+    "DELETE FROM kv WHERE version = 0 AND key = ANY(" (keys: Array<Text>) ")"
+}
+
+statement! {
+    /// The last writes of keys: key, write id, version, whether there was an entry, expiry.
+    LastWrites<'a> { keys: &'a [&'a str] } -> (Text, Binary, BigInt, Bool, Nullable<BigInt>);
+    "SELECT key, write_id, version, existed, expires_at FROM kv WHERE key = ANY(" (keys: Array<Text>) ")"
+}
+
+statement! {
+    /// The entry of a key, if there is one.
+    Get<'a> { key: &'a str } -> (Nullable<Binary>, Nullable<Text>, BigInt, Nullable<BigInt>);
+    "SELECT value, content_type, version, expires_at FROM kv \
+     WHERE value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) \
+     AND key = " (key: Text)
+}
+
+statement! {
+    /// The entries of keys, those that there are, in any order.
+    GetMany<'a> { keys: &'a [&'a str] } -> (Text, Nullable<Binary>, Nullable<Text>, BigInt, Nullable<BigInt>);
+    "SELECT key, value, content_type, version, expires_at FROM kv \
+     WHERE value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) \
+     AND key = ANY(" (keys: Array<Text>) ")"
+}
+
+statement! {
+    /// A page of keys without values. A size is known without reading the value.
+    ListKeys<'a> { from: &'a str, after: &'a str, before: &'a str, limit: i64 }
+        -> (Text, BigInt, BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<Binary>);
+    "SELECT key, version, octet_length(value)::bigint, content_type, expires_at, NULL::bytea FROM kv \
+     WHERE value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) \
+     AND key >= " (from: Text)
+    " AND key > " (after: Text)
+    " AND key < " (before: Text)
+    " ORDER BY key LIMIT " (limit: BigInt)
+}
+
+statement! {
+    /// A page of keys with values. Once keys and values have `bytes` bytes, further rows come without: their values are
+    /// not read.
+    ListValues<'a> { bytes: i64, from: &'a str, after: &'a str, before: &'a str, limit: i64 }
+        -> (Text, BigInt, BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<Binary>);
+    "SELECT key, version, size, content_type, expires_at, \
+     CASE WHEN COALESCE(sum(octet_length(key) + size) \
+     OVER (ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < " (bytes: BigInt)
+    " THEN value END FROM (\
+     SELECT key, version, octet_length(value)::bigint AS size, content_type, expires_at, value FROM kv \
+     WHERE value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) \
+     AND key >= " (from: Text)
+    " AND key > " (after: Text)
+    " AND key < " (before: Text)
+    " ORDER BY key LIMIT " (limit: BigInt)
+    ") AS page ORDER BY key"
+}
+
+statement! {
+    /// How many entries there are, how many rows were counted for that, and the time.
+    Count<'a> {} -> (BigInt, BigInt, BigInt);
+    "SELECT count(*) FILTER (WHERE value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint)), \
+     count(*), (extract(epoch FROM statement_timestamp()) * 1000000)::bigint FROM kv"
+}
+
+statement! {
+    /// A write that shows that writes work. Returns what was written.
+    Probe<'a> {} -> BigInt;
+    "INSERT INTO meta (name, value) \
+     SELECT 'probed_at', (extract(epoch FROM statement_timestamp()) * 1000000)::bigint \
+     ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value RETURNING value"
+}
+
+statement! {
+    /// Takes the turn of a sweep that is due, so that of all replicas one does it. Returns a row if this is the one.
+    ClaimSweep<'a> { interval: i64 } -> BigInt;
+    "INSERT INTO meta (name, value) \
+     SELECT 'swept_at', (extract(epoch FROM statement_timestamp()) * 1000000)::bigint \
+     ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value \
+     WHERE meta.value <= EXCLUDED.value - " (interval: BigInt)
+    " OR meta.value > EXCLUDED.value RETURNING value"
+}
+
+statement! {
+    /// Turns some expired rows into tombstones, as [`kverse_core::row::Row::tombstone`] says, but with an id that no
+    /// write has.
+    BuryExpired<'a> { limit: i64 } -> ();
+    "WITH t AS MATERIALIZED \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now), \
+     due AS MATERIALIZED (SELECT key FROM kv \
+     WHERE expires_at <= (SELECT now FROM t) ORDER BY expires_at LIMIT " (limit: BigInt)
+    ") UPDATE kv SET value = NULL, content_type = NULL, version = GREATEST(kv.version + 1, t.now), \
+     expires_at = NULL, write_id = '\\x00000000000000000000000000000000'::bytea, existed = true, \
+     deleted_at = t.now \
+     FROM (SELECT key FROM due ORDER BY key) AS due, t \
+     WHERE kv.key = due.key AND kv.expires_at <= t.now"
+}
+
+statement! {
+    /// Removes some tombstones that are older than this many microseconds.
+    RemoveTombstones<'a> { retention: i64, limit: i64 } -> ();
+    "WITH t AS MATERIALIZED \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint - " (retention: BigInt)
+    " AS kept_since), \
+     due AS MATERIALIZED (SELECT key FROM kv \
+     WHERE deleted_at < (SELECT kept_since FROM t) ORDER BY deleted_at LIMIT " (limit: BigInt)
+    ") DELETE FROM kv USING (SELECT key FROM due ORDER BY key) AS due, t \
+     WHERE kv.key = due.key AND kv.deleted_at < t.kept_since"
+}
+
+statement! {
+    /// The mode of the shared cache: revision, epoch, mode, run id.
+    ReadMode<'a> {} -> (BigInt, BigInt, Text, Text);
+    "SELECT revision, epoch, mode, run_id FROM cache_mode WHERE id = 1"
+}
+
+statement! {
+    /// Replaces the mode of the shared cache if its revision is still the expected one.
+    SwapMode<'a> { revision: i64, epoch: i64, mode: &'a str, run_id: &'a str, expected: i64 } -> ();
+    "UPDATE cache_mode SET revision = " (revision: BigInt)
+    ", epoch = " (epoch: BigInt)
+    ", mode = " (mode: Text)
+    ", run_id = " (run_id: Text)
+    ", changed_at = (extract(epoch FROM statement_timestamp()) * 1000000)::bigint \
+     WHERE id = 1 AND revision = " (expected: BigInt)
+}
+
+statement! {
+    /// Says that a replica is alive, and forgets those that have not said so for a minute. Returns how many others are
+    /// alive, and how many of these have reached a revision.
+    Heartbeat<'a> { replica: &'a [u8], revision: i64, other_than: &'a [u8], reached: i64 } -> (BigInt, BigInt);
+    "WITH t AS MATERIALIZED \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now), \
+     seen AS (INSERT INTO replica (id, revision, seen_at) SELECT " (replica: Binary)
+    ", " (revision: BigInt)
+    ", t.now FROM t ON CONFLICT (id) DO UPDATE SET revision = EXCLUDED.revision, seen_at = EXCLUDED.seen_at), \
+     gone AS (DELETE FROM replica USING t WHERE replica.seen_at < t.now - 60000000 AND replica.id <> " (other_than: Binary)
+    ") SELECT count(*), count(*) FILTER (WHERE o.revision >= " (reached: BigInt)
+    ") FROM replica AS o, t WHERE o.seen_at >= t.now - 60000000 AND o.id <> " (other_than: Binary)
+}

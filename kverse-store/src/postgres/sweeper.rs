@@ -1,0 +1,109 @@
+//! Clearing up: expired entries become tombstones, old tombstones go.
+
+use std::time::Duration;
+
+use diesel_async::RunQueryDsl;
+use kverse_core::{Error, Result};
+use rand::random_range;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::error::PostgresError;
+use super::pool::Connections;
+use super::statements::{BuryExpired, ClaimSweep, RemoveTombstones};
+
+/// How many rows one step of a sweep changes; writes of these rows wait for one step at most.
+const SWEEP_ROWS: i64 = 256;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Expired entries that became tombstones.
+    pub expired: u64,
+    /// Old tombstones that were removed.
+    pub removed: u64,
+}
+
+/// Sweeps at an interval, which all replicas share: of all of them one sweeps each time.
+#[derive(Clone, Debug)]
+pub(super) struct Sweeper {
+    pub(super) connections: Connections,
+    pub(super) interval: Duration,
+    pub(super) tombstone_retention: Duration,
+}
+
+/// A task that ends with its handle.
+#[derive(Debug)]
+pub(super) struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Sweeper {
+    pub(super) fn start(self) -> Task {
+        Task(tokio::spawn(async move {
+            loop {
+                // Replicas that were started together do not ask together.
+                let wait = self.interval.mul_f64(random_range(0.9..1.1));
+                sleep(wait).await;
+                match self.sweep_if_due().await {
+                    Ok(swept) if swept != Swept::default() => {
+                        tracing::debug!(swept.expired, swept.removed, "swept");
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "cannot sweep");
+                    }
+                }
+            }
+        }))
+    }
+
+    async fn sweep_if_due(&self) -> Result<Swept> {
+        if self.claim().await? {
+            self.sweep().await
+        } else {
+            Ok(Swept::default())
+        }
+    }
+
+    /// Whether a sweep is due and no other replica does it.
+    async fn claim(&self) -> Result<bool, PostgresError> {
+        // Somewhat less than the interval: the one who swept last may be next.
+        let interval = self.interval.mul_f64(0.8).as_micros();
+        let interval = i64::try_from(interval).unwrap_or(i64::MAX / 2);
+        let mut lease = self.connections.lease().await?;
+        let claim = ClaimSweep::new(interval).load::<i64>(&mut lease);
+        let claimed = self.connections.answer(claim).await?;
+        lease.keep();
+        Ok(!claimed.is_empty())
+    }
+
+    /// Sweeps until nothing is left to do.
+    pub(super) async fn sweep(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
+        loop {
+            let (expired, removed) = self.step().await.map_err(Error::from)?;
+            swept.expired += expired as u64;
+            swept.removed += removed as u64;
+            if expired.max(removed) < SWEEP_ROWS as usize {
+                return Ok(swept);
+            }
+        }
+    }
+
+    async fn step(&self) -> Result<(usize, usize), PostgresError> {
+        let retention = i64::try_from(self.tombstone_retention.as_micros()).unwrap_or(i64::MAX / 2);
+        let mut lease = self.connections.lease().await?;
+        let remove = RemoveTombstones::new(retention, SWEEP_ROWS).execute(&mut lease);
+        let removed = self.connections.answer(remove).await?;
+        let bury = BuryExpired::new(SWEEP_ROWS).execute(&mut lease);
+        let expired = self.connections.answer(bury).await?;
+        lease.keep();
+        Ok((expired, removed))
+    }
+}
