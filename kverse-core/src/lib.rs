@@ -56,7 +56,6 @@ mod coalesced;
 mod entry;
 mod error;
 mod ext;
-pub mod fence;
 mod group_commit;
 mod key;
 mod limits;

@@ -10,7 +10,7 @@ use actix_web::http::Uri;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 use kverse_core::Limits;
-use kverse_store::{StoreConfig, StoreUrl};
+use kverse_store::{RedisUrl, StoreConfig, StoreUrl};
 use tracing_subscriber::EnvFilter;
 
 /// Variables with the prefix that belong to the command line, often set in the same shell.
@@ -35,13 +35,13 @@ const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
     Exit status: 0 stopped, 1 could not start or run, 2 wrong use.")]
 #[non_exhaustive]
 pub struct Config {
-    /// Where the data is: sqlite:PATH, or memory: to lose it with the process
+    /// Where the data is: sqlite:PATH, postgresql://USER:PASSWORD@HOST/DATABASE, or memory: to lose it with the process
     #[arg(long, env, value_name = "URL", default_value = "sqlite:kverse.db")]
     #[arg(hide_env_values = true)]
     database_url: String,
 
-    /// A Redis cache that several servers share; this build has none, and refuses to start if it is set
-    #[arg(long, env, value_name = "URL", hide = true, hide_env_values = true)]
+    /// The Redis that caches for all servers of a PostgreSQL database: redis://[USER:PASSWORD@]HOST[:PORT]
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
     redis_url: Option<String>,
 
     /// Address and port to listen on; port 0 takes any free one
@@ -214,10 +214,8 @@ impl Config {
         if let Err(error) = self.database_url.parse::<StoreUrl>() {
             return Err(usage(format!("the database URL cannot be used: {error}")));
         }
-        if self.redis_url.as_ref().is_some_and(|url| !url.is_empty()) {
-            return Err(usage(
-                "this build has no Redis cache: start it without REDIS_URL, and only one server a database",
-            ));
+        if let Err(error) = self.redis_url() {
+            return Err(usage(error));
         }
         if !self.listen.ip().is_loopback() && !self.allow_anonymous {
             return Err(usage(format!(
@@ -242,6 +240,12 @@ impl Config {
         self.max_connections.get().div_ceil(self.workers())
     }
 
+    /// The Redis that is configured; an empty variable is none.
+    fn redis_url(&self) -> kverse_core::Result<Option<RedisUrl>> {
+        let url = self.redis_url.as_deref().filter(|url| !url.is_empty());
+        url.map(str::parse).transpose()
+    }
+
     /// The store that is configured.
     ///
     /// # Errors
@@ -250,6 +254,7 @@ impl Config {
         let limits = Limits::default().with_max_value_bytes(self.max_value_bytes as usize);
         Ok(StoreConfig::new(self.database_url.parse()?)
             .with_limits(limits)
+            .with_redis_url(self.redis_url()?)
             .with_cache_bytes(self.cache_bytes))
     }
 }
@@ -305,9 +310,9 @@ mod tests {
     fn a_password_is_not_shown() {
         let error = refused(&["--database-url", "mongodb://me:secret@host/db"]);
         assert!(!error.contains("secret"), "{error}");
-        let error = refused(&["--redis-url", "redis://:secret@host"]);
+        let error = refused(&["--redis-url", "http://:secret@host"]);
         assert!(!error.contains("secret"), "{error}");
-        assert!(error.contains("this build has no Redis cache"), "{error}");
+        assert!(error.contains("redis://"), "{error}");
     }
 
     #[test]

@@ -66,14 +66,7 @@ impl fmt::Display for StoreUrl {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::SqliteMemory => f.write_str("sqlite::memory:"),
             Self::Postgres(url) => url.fmt(f),
-            Self::Http(url) => {
-                let mut shown = url.clone();
-                if shown.password().is_some() {
-                    // Refused only by URLs without a host, which have no password.
-                    let _ = shown.set_password(Some("***"));
-                }
-                shown.fmt(f)
-            }
+            Self::Http(url) => without_password(url).fmt(f),
         }
     }
 }
@@ -84,6 +77,53 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
+/// Where a Redis server is: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` for TLS. Shown without its
+/// password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(Url);
+
+impl RedisUrl {
+    /// The URL with its password.
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for RedisUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        // The text is not echoed: it may hold a password.
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "redis" | "rediss") && url.has_host() => Ok(Self(url)),
+            _ => Err(Error::invalid_input(
+                "the URL of Redis is malformed: expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or rediss://",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        without_password(&self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+fn without_password(url: &Url) -> Url {
+    let mut shown = url.clone();
+    if shown.password().is_some() {
+        // Refused only by URLs without a host, which have no password.
+        let _ = shown.set_password(Some("***"));
+    }
+    shown
+}
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -92,6 +132,9 @@ pub struct StoreConfig {
     pub url: StoreUrl,
     /// The limits that it enforces; a remote store enforces its own.
     pub limits: Limits,
+    /// The Redis server that caches for all who use the same PostgreSQL database, all of whom must be given it. Default:
+    /// none. Other stores have no use for it.
+    pub redis_url: Option<RedisUrl>,
     /// How many bytes the in-process cache may hold; 0 switches it off. Default 64 MiB.
     pub cache_bytes: u64,
     /// The source of "now" for versions and expiry. Default: the machine's clock. PostgreSQL uses its own.
@@ -109,6 +152,7 @@ impl StoreConfig {
         Self {
             url,
             limits: Limits::default(),
+            redis_url: None,
             cache_bytes: Self::DEFAULT_CACHE_BYTES,
             clock: Arc::new(SystemClock),
             metrics: None,
@@ -119,6 +163,13 @@ impl StoreConfig {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same with this shared cache.
+    #[must_use]
+    pub fn with_redis_url(mut self, redis_url: Option<RedisUrl>) -> Self {
+        self.redis_url = redis_url;
         self
     }
 

@@ -8,6 +8,8 @@ pub mod http;
 mod open;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "testing")]
@@ -20,6 +22,6 @@ pub mod wire;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub use config::{StoreConfig, StoreUrl};
+pub use config::{RedisUrl, StoreConfig, StoreUrl};
 pub use database_url::DatabaseUrl;
 pub use open::open;

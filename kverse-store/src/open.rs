@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kverse_core::{
-    CachedStore, CoalescedStore, GroupCommitStore, KvStore, MemoryCache, MemoryStore,
+    CachedStore, CoalescedStore, Error, GroupCommitStore, KvStore, MemoryCache, MemoryStore,
     ObservedStore, Result,
 };
 
-#[cfg(feature = "postgres")]
-use crate::DatabaseUrl;
-#[cfg(feature = "postgres")]
-use crate::postgres::{PostgresConfig, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::sqlite::{SqliteConfig, SqliteStore};
 use crate::{StoreConfig, StoreUrl};
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
 /// How many reads a backend is asked for at the same time; what arrives meanwhile is read together.
-const READS_IN_FLIGHT: usize = 4;
+pub(crate) const READS_IN_FLIGHT: usize = 4;
 
 /// Opens a store with everything around it, from the outside in: metrics (if the configuration has a registry), group
 /// commit, the in-process cache, read coalescing, the backend. A remote KVerse has all of that on its side: it only gets
@@ -61,7 +60,7 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
             Arc::new(crate::http::HttpStore::connect(url.clone(), options).await?)
         }
         #[cfg(feature = "postgres")]
-        StoreUrl::Postgres(url) => shared(postgres(url.clone(), config).await?, config)?,
+        StoreUrl::Postgres(url) => postgres::open(url.clone(), config).await?,
         #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "http")))]
         url => {
             let message = format!("this build has no backend for {url}");
@@ -71,6 +70,10 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
             ));
         }
     };
+    if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {
+        let message = format!("{} has no use for a Redis cache: leave the URL of Redis away", config.url);
+        return Err(Error::invalid_input(message));
+    }
     match &config.metrics {
         Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
         None => Ok(store),
@@ -84,20 +87,6 @@ async fn sqlite(sqlite: SqliteConfig, config: &StoreConfig) -> Result<Arc<Sqlite
         .with_clock(Arc::clone(&config.clock))
         .with_metrics(config.metrics.clone());
     Ok(Arc::new(SqliteStore::open(sqlite).await?))
-}
-
-#[cfg(feature = "postgres")]
-async fn postgres(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<PostgresStore>> {
-    let postgres = PostgresConfig::new(url).with_limits(config.limits);
-    Ok(Arc::new(PostgresStore::open(postgres).await?))
-}
-
-/// A backend that others write too, so that a cache in this process could be stale: with group commit in front.
-#[cfg(feature = "postgres")]
-fn shared(backend: Arc<dyn KvStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
-    let store = Arc::new(CoalescedStore::new(backend, READS_IN_FLIGHT));
-    let metrics = config.metrics.as_ref();
-    Ok(Arc::new(GroupCommitStore::new(store, metrics)?))
 }
 
 /// A backend that only this process writes, with cache and group commit in front.

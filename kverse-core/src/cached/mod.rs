@@ -59,6 +59,8 @@ use crate::{
 pub struct CachedStore {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
+    /// Ends with the store.
+    sampler: Option<Sampler>,
 }
 
 impl CachedStore {
@@ -82,7 +84,22 @@ impl CachedStore {
         Ok(Self {
             shared: Arc::new(Shared::new(cache, backend)),
             clock,
+            sampler: None,
         })
+    }
+
+    /// The same, compared with the backend for as long as it lives: see [`sample`](Self::sample).
+    ///
+    /// # Errors
+    /// `Internal` if the registry has metrics of these names already.
+    pub fn with_sampling(
+        mut self,
+        interval: Duration,
+        sample: usize,
+        metrics: Option<&prometheus::Registry>,
+    ) -> Result<Self> {
+        self.sampler = Some(self.sample(interval, sample, metrics)?);
+        Ok(self)
     }
 
     /// Compares what is cached with the backend from now on, for as long as the sampler is kept: every `interval`, up to

@@ -30,7 +30,7 @@ use kverse_core::{
 
 use self::error::{PostgresError, while_opening};
 use self::pool::Connections;
-use self::rows::{Listed, StoredEntry, to_entry, to_i64, to_scan_entry};
+use self::rows::{Listed, StoredEntry, to_entry, to_i64, to_scan_entry, to_u64};
 use self::statements::{Get, GetMany, ListKeys, ListValues, Probe};
 use self::stats::Counter;
 use self::sweeper::{Sweeper, Task};
@@ -52,7 +52,7 @@ pub use self::sweeper::Swept;
 /// that went back until it has caught up.
 ///
 /// A write that was held up, for example because this process was paused, is not stored later than
-/// [`write_fence`](PostgresConfig::write_fence) says, or its [`kverse_core::fence`]; it fails as `Unavailable`. This too is
+/// [`write_fence`](PostgresConfig::write_fence) says, or its [`kverse_core::cached::write_fence`]; it fails as `Unavailable`. This too is
 /// judged by the database's clock: for the first write after that clock went back, the fence is as much too late.
 ///
 /// # Unknown outcomes
@@ -199,15 +199,24 @@ impl PostgresStore {
         Ok(rows)
     }
 
-    /// Writes and reads.
-    async fn probe(&self) -> Result<(), PostgresError> {
+    /// The time of the database.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be asked, or cannot be written, which asking does.
+    pub async fn now(&self) -> Result<Timestamp> {
+        let micros = self.retried(|| self.probe()).await?;
+        Ok(Timestamp::from_micros(to_u64(micros)?))
+    }
+
+    /// Writes and reads; the time of the database.
+    async fn probe(&self) -> Result<i64, PostgresError> {
         let mut lease = self.connections().lease().await?;
-        let probe = Probe::new().load::<i64>(&mut lease);
-        self.connections().answer(probe).await?;
+        let probe = Probe::new().get_result::<i64>(&mut lease);
+        let now = self.connections().answer(probe).await?;
         let get = Get::new("").load::<StoredEntry>(&mut lease);
         self.connections().answer(get).await?;
         lease.keep();
-        Ok(())
+        Ok(now)
     }
 }
 
@@ -230,10 +239,13 @@ impl KvStore for PostgresStore {
             }
             keys => {
                 let found = self.retried(|| self.get_many(keys)).await?;
-                Ok(keys
-                    .iter()
-                    .map(|key| outcome(found.get(key.as_str()).cloned()))
-                    .collect())
+                let mut budget = self.config.limits.read_budget();
+                let read = |key: &Key| {
+                    let entry = found.get(key.as_str()).cloned();
+                    budget.spend(entry.as_ref())?;
+                    Ok(outcome(entry))
+                };
+                keys.iter().map(read).collect()
             }
         }
     }
@@ -268,8 +280,9 @@ impl KvStore for PostgresStore {
 
     async fn check(&self) -> Vec<ComponentHealth> {
         let started = Instant::now();
-        let result = tokio::time::timeout(Self::CHECK_WAIT, self.retried(|| self.probe()))
+        let result = tokio::time::timeout(Self::CHECK_WAIT, self.now())
             .await
+            .map(|now| now.map(|_now| ()))
             .unwrap_or_else(|error| {
                 let message = format!(
                     "the database did not answer within {} s",

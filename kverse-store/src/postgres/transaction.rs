@@ -53,11 +53,20 @@ impl<'a> Rows<'a> {
         &mut self,
         operations: &'a [Operation],
     ) -> Result<Vec<OperationOutcome>> {
-        let operate = |(index, operation)| {
-            self.operate(operation)
-                .map_err(|error| error.in_transaction(index))
+        let mut budget = self.limits.read_budget();
+        let mut operate = |operation| {
+            let outcome = self.operate(operation)?;
+            if let OperationOutcome::Get(entry) = &outcome {
+                budget.spend(entry.as_ref())?;
+            }
+            Ok(outcome)
         };
-        operations.iter().enumerate().map(operate).collect()
+        let numbered = operations.iter().enumerate();
+        numbered
+            .map(|(index, operation)| {
+                operate(operation).map_err(|error: Error| error.in_transaction(index))
+            })
+            .collect()
     }
 
     fn operate(&mut self, operation: &'a Operation) -> Result<OperationOutcome> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use diesel_async::RunQueryDsl;
 use kverse_core::{
     Error, ErrorKind, Expiry, Limits, Operation, OperationOutcome, Precondition, Result, Timestamp,
-    Write, WriteAction, WriteId, WriteOutcome, fence,
+    Write, WriteAction, WriteId, WriteOutcome, cached,
 };
 use rand::random_range;
 use tokio::time::sleep;
@@ -63,7 +63,7 @@ impl Writer {
     /// The time after which a write that begins now must not be stored.
     fn deadline(&self) -> Instant {
         let own = Instant::now() + self.fence;
-        fence::deadline().map_or(own, |deadline| deadline.min(own))
+        cached::write_fence().map_or(own, |fence| own.min(fence.into_std()))
     }
 
     pub(super) async fn write<'a>(

@@ -9,8 +9,10 @@
 
 mod postgres_server;
 mod process;
+mod redis;
 mod tcp_proxy;
 
 pub use postgres_server::{PostgresOptions, PostgresServer, TestDatabase};
 pub use process::ServerProcess;
+pub use redis::{AfterRestart, RedisServer};
 pub use tcp_proxy::TcpProxy;

@@ -1,0 +1,74 @@
+//! PostgreSQL, with Redis in front if there is one.
+
+use std::sync::Arc;
+
+use kverse_core::cached::{Mode, ModeRegister};
+use kverse_core::{CoalescedStore, Error, ErrorKind, GroupCommitStore, KvStore, Result};
+
+use super::READS_IN_FLIGHT;
+use crate::postgres::{PostgresConfig, PostgresStore};
+use crate::{DatabaseUrl, RedisUrl, StoreConfig};
+
+/// How often the cache is compared with the database, and how many keys at a time.
+#[cfg(feature = "redis")]
+const SAMPLES: (std::time::Duration, usize) = (std::time::Duration::from_secs(5), 16);
+
+pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    let postgres = PostgresConfig::new(url).with_limits(config.limits);
+    let postgres = Arc::new(PostgresStore::open(postgres).await?);
+    let store = match &config.redis_url {
+        Some(redis) => cached(postgres, redis, config).await?,
+        None => uncached(postgres).await?,
+    };
+    Ok(Arc::new(GroupCommitStore::new(store, config.metrics.as_ref())?))
+}
+
+fn coalesced(postgres: &Arc<PostgresStore>) -> Arc<dyn KvStore> {
+    Arc::new(CoalescedStore::new(Arc::clone(postgres) as _, READS_IN_FLIGHT))
+}
+
+/// The database alone, which must not be written past a cache that others read.
+async fn uncached(postgres: Arc<PostgresStore>) -> Result<Arc<dyn KvStore>> {
+    let state = postgres.mode_register()?.read().await?;
+    if state.mode != Mode::Off {
+        let message = format!(
+            "{postgres} is cached by Redis: give the URL of that Redis, or others would read what is out of date"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(coalesced(&postgres))
+}
+
+#[cfg(feature = "redis")]
+async fn cached(
+    postgres: Arc<PostgresStore>,
+    redis: &RedisUrl,
+    config: &StoreConfig,
+) -> Result<Arc<dyn KvStore>> {
+    use kverse_core::CachedStore;
+    use kverse_core::cached::{ReplicatedCache, Timing};
+
+    use crate::redis::{RedisCache, RedisOptions};
+
+    let metrics = config.metrics.as_ref();
+    let cache = RedisCache::connect(redis.expose(), RedisOptions::default(), postgres.now().await?);
+    let cache = cache.await?;
+    if let Some(registry) = metrics {
+        cache.register(registry)?;
+    }
+    let register = Arc::new(postgres.mode_register()?);
+    let cache = ReplicatedCache::start(Arc::new(cache), register, Timing::default(), metrics)?;
+    let store = CachedStore::new(Arc::new(cache), coalesced(&postgres), Arc::clone(&config.clock))?;
+    let (interval, sample) = SAMPLES;
+    Ok(Arc::new(store.with_sampling(interval, sample, metrics)?))
+}
+
+#[cfg(not(feature = "redis"))]
+async fn cached(
+    _postgres: Arc<PostgresStore>,
+    _redis: &RedisUrl,
+    _config: &StoreConfig,
+) -> Result<Arc<dyn KvStore>> {
+    let message = "this build has no Redis cache";
+    Err(Error::new(ErrorKind::Unsupported, message))
+}

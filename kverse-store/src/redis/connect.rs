@@ -1,0 +1,133 @@
+//! Connecting for the first time: what must be right before the cache can be used.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kverse_core::cached::CacheError;
+use kverse_core::{Error, ErrorKind, Result, Timestamp};
+use redis::{ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, cmd};
+
+use super::commands::{Command, Request, Scripts};
+use super::link::LinkError;
+use super::metrics::Metrics;
+use super::server::Server;
+use super::{RedisCache, RedisOptions};
+
+impl RedisCache {
+    /// How far the clocks of Redis and the database may be apart. Beyond it, entries would outlive their expiry, and
+    /// markers the writes that they announce, by too much.
+    pub const MAX_CLOCK_OFFSET: Duration = Duration::from_secs(1);
+
+    /// Connects to the Redis server at `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS with the
+    /// certificates that the system trusts. `database_now` is the time of the database now.
+    ///
+    /// # Errors
+    /// All without the password. `InvalidInput` if the URL or an option is malformed, or the password is refused;
+    /// `Unavailable` if the server cannot be reached, which may be retried; `Unsupported` if it cannot be the cache: it is
+    /// a replica or part of a cluster, it may evict markers, or its clock is off by more than
+    /// [`Self::MAX_CLOCK_OFFSET`].
+    pub async fn connect(
+        url: &str,
+        options: RedisOptions,
+        database_now: Timestamp,
+    ) -> Result<Self> {
+        check_prefix(&options.prefix)?;
+        // The crate's own error may repeat a part of the URL.
+        let malformed = |_| {
+            Error::invalid_input(
+                "the URL of Redis is malformed: expected redis://[user:password@]host[:port][/database] or rediss://",
+            )
+        };
+        let info = url.into_connection_info().map_err(malformed)?;
+        let address = info.addr().to_string();
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. })
+            && rustls::crypto::CryptoProvider::get_default().is_none()
+        {
+            // Refused only if another thread was faster.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let start = Instant::now();
+        let server = Server::new(info, &options, Metrics::new()?)
+            .map_err(|error| unreachable(&address, &error))?;
+        let cache = Self {
+            server: Arc::new(server),
+            scripts: Scripts::default(),
+            options,
+            address,
+            sweeping: tokio::sync::Mutex::default(),
+        };
+        if let Err(error) = cache.server.connect().await {
+            return Err(match error {
+                LinkError::Redis(error) => unreachable(&cache.address, &error),
+                LinkError::Unfit(why) => unfit(&cache.address, why),
+            });
+        }
+        let offset = cache
+            .clock_offset(database_now.saturating_add(start.elapsed()))
+            .await
+            .map_err(|error| {
+                let message = format!("Redis at {} failed: {error}", cache.address);
+                Error::new(ErrorKind::Unavailable, message)
+            })?;
+        if offset > Self::MAX_CLOCK_OFFSET {
+            let why = format!(
+                "has a clock that is {offset:.1?} off that of the database, the limit is {:?}: \
+                 set both by NTP",
+                Self::MAX_CLOCK_OFFSET
+            );
+            return Err(unfit(&cache.address, why));
+        }
+        Ok(cache)
+    }
+
+    /// How far the clock of Redis is from that of the database, whose time is `database_now`; up to the time of a round
+    /// trip more.
+    ///
+    /// # Errors
+    /// As any command.
+    pub async fn clock_offset(&self, database_now: Timestamp) -> Result<Duration, CacheError> {
+        let request = |_: &_| Request::Command(cmd("TIME"));
+        let answer = self.server.query_any(Command::Epoch, request).await?;
+        let (seconds, micros) = <(u64, u64)>::from_redis_value(answer)
+            .map_err(|error| CacheError::Failed(format!("TIME: {error}")))?;
+        let redis_now = Timestamp::from_micros(seconds.saturating_mul(1_000_000) + micros);
+        let ahead = redis_now.saturating_duration_since(database_now);
+        let behind = database_now.saturating_duration_since(redis_now);
+        Ok(ahead.max(behind))
+    }
+}
+
+/// A prefix is part of a pattern, and ends at the first colon.
+fn check_prefix(prefix: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(is_plain) {
+        return Err(Error::invalid_input(format!(
+            "`{prefix}` cannot be the prefix of keys in Redis: expected 1 to 64 letters, digits, `_`, `-` or `.`"
+        )));
+    }
+    Ok(())
+}
+
+fn unreachable(address: &str, error: &RedisError) -> Error {
+    let refused = error.kind() == redis::ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+    let (kind, message) = if refused {
+        let message = format!(
+            "Redis at {address} refused access: check user and password of its URL, and that the user may run INFO, \
+             TIME, SCAN, UNLINK and scripts"
+        );
+        (ErrorKind::InvalidInput, message)
+    } else {
+        let message = format!("cannot reach Redis at {address}: {error}");
+        (ErrorKind::Unavailable, message)
+    };
+    Error::new(kind, message).with_source(error.clone())
+}
+
+fn unfit(address: &str, why: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("Redis at {address} cannot be the cache: it {why}"),
+    )
+}

@@ -1,0 +1,34 @@
+//! What a failed command means.
+
+use kverse_core::cached::CacheError;
+use redis::{ErrorKind, RedisError};
+
+/// The error of a command.
+pub(super) fn from_redis(error: &RedisError) -> CacheError {
+    match error.code() {
+        Some("NOEPOCH") => CacheError::NoEpoch,
+        Some("RESTARTED") => CacheError::Restarted,
+        // The server is there but not ready: it loads its data, or a script runs for seconds.
+        Some("LOADING" | "BUSY" | "MASTERDOWN") => CacheError::Unreachable(error.to_string()),
+        _ if is_broken(error) => CacheError::Unreachable(error.to_string()),
+        _ => CacheError::Failed(error.to_string()),
+    }
+}
+
+/// Whether the connection must not be used again. After a time-out it may be a link that was cut without notice.
+pub(super) fn is_broken(error: &RedisError) -> bool {
+    error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_unrecoverable_error()
+        || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
+}
+
+/// The label of an error in the metrics.
+pub(super) fn label(error: &CacheError) -> &'static str {
+    match error {
+        CacheError::NoEpoch => "no_epoch",
+        CacheError::Restarted => "restarted",
+        CacheError::Unreachable(_) => "unreachable",
+        _ => "failed",
+    }
+}

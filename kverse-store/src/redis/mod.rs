@@ -1,0 +1,355 @@
+//! Redis as the cache that replicas share.
+
+mod breaker;
+mod commands;
+mod connect;
+mod encoding;
+mod error;
+mod info;
+mod link;
+mod metrics;
+mod options;
+mod server;
+mod sweep;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kverse_core::cached::{CacheError, EpochCache, Fill, Finish, Lease, Lookup};
+use kverse_core::{Key, Result, Version};
+use prometheus::Registry;
+use redis::{Cmd, ScriptInvocation, Value, cmd};
+
+use commands::{Command, Request, Scripts};
+use encoding::Stored;
+use link::Link;
+pub use options::RedisOptions;
+use server::Server;
+
+/// A cache in one Redis server (6 or later; no cluster, no replica), shared by all replicas that are given the same one.
+///
+/// # Reads
+/// A hit is one plain `GET` (`MGET` for several keys). It does not look at the sentinel of its epoch, and need not:
+/// - A connection is used for an epoch only after the sentinel there was found to name the very process at its other end.
+///   Connections do not outlive the process, and are never made again behind our back; so a process that restarted, or
+///   was restored from a snapshot or from another server, is found out before its first use.
+/// - What removes the sentinel, like `FLUSHALL`, removes the entries too. Should an entry survive it, no write can be
+///   marked any more, and an unmarked write waits until nobody serves hits of the epoch.
+///
+/// A proxy between KVerse and Redis must forward a connection to one server for as long as it lives.
+///
+/// # Memory
+/// Markers have no expiry, so that `volatile-*` policies never evict them; `volatile-lru` is advised, and `allkeys-*` and
+/// `volatile-ttl` are refused. `noeviction` is taken only without `maxmemory`: a full server that evicts nothing refuses to
+/// mark writes, and the service would run without a cache until entries expire. Markers whose writers died stay until the
+/// key is used again or the epoch is swept.
+///
+/// # Failures
+/// Each tokio runtime has one connection, which its requests share. A request that fails leaves the caller with an error
+/// within about the time of a command and, on a new connection, that of one more; after three failures in a row all fail
+/// at once while a probe in the background asks, every 0.1 to 2 s, whether the server is back.
+///
+/// Must be used within a tokio runtime.
+pub struct RedisCache {
+    server: Arc<Server>,
+    scripts: Scripts,
+    options: RedisOptions,
+    address: String,
+    sweeping: tokio::sync::Mutex<sweep::Position>,
+}
+
+/// The most keys in one command.
+const MAX_KEYS: usize = 128;
+/// A script gets no further key once its arguments have so many bytes.
+const MAX_BYTES: usize = 4 << 20;
+
+impl RedisCache {
+    /// No marker lives longer.
+    const LONGEST_MARKER: Duration = Duration::from_secs(24 * 3600);
+
+    /// Has the metrics `kverse_cache_command_duration_seconds`, `kverse_cache_errors_total`, `kverse_cache_garbage_total`
+    /// and `kverse_cache_connections` in the registry.
+    ///
+    /// # Errors
+    /// `Internal` if the registry has metrics of these names already.
+    pub fn register(&self, registry: &Registry) -> Result<()> {
+        self.server.metrics.register(registry)
+    }
+
+    /// What plain gets find, in order.
+    async fn get(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Option<Stored>>, CacheError> {
+        let request = |_: &Link| {
+            let mut get = Cmd::new();
+            get.arg(if keys.len() == 1 { "GET" } else { "MGET" });
+            for key in keys {
+                get.arg(self.server.key(epoch, key));
+            }
+            Request::Command(get)
+        };
+        match self.server.query(epoch, Command::Get, request).await {
+            Ok(Value::Array(found)) if found.len() == keys.len() => {
+                Ok(found.into_iter().map(|value| self.stored(value)).collect())
+            }
+            Ok(found) if keys.len() == 1 => Ok(vec![self.stored(found)]),
+            Ok(_) => Err(nonsense("MGET")),
+            // Not a string, so nothing that KVerse wrote.
+            Err(CacheError::Failed(why)) if keys.len() == 1 && why.contains("WRONGTYPE") => {
+                Ok(vec![self.stored(Value::Int(0))])
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn stored(&self, value: Value) -> Option<Stored> {
+        let stored = match value {
+            Value::Nil => return None,
+            Value::BulkString(bytes) => encoding::decode(bytes),
+            _ => Stored::Garbage,
+        };
+        if stored == Stored::Garbage {
+            self.server.metrics.garbage.inc();
+        }
+        Some(stored)
+    }
+
+    /// Asks the script for keys that a plain get did not answer; `true` for those with garbage.
+    async fn lease(&self, epoch: u64, keys: &[(&Key, bool)]) -> Result<Vec<Lookup>, CacheError> {
+        let tokens: Vec<u64> = keys.iter().map(|_| rand::random()).collect();
+        let request = |link: &Link| {
+            let mut script = self.begin(&self.scripts.lookup, link, epoch);
+            script.arg(millis(self.options.lease));
+            for ((key, is_garbage), token) in keys.iter().zip(&tokens) {
+                script
+                    .key(self.server.key(epoch, key))
+                    .arg(token.to_be_bytes().as_slice())
+                    .arg(u8::from(*is_garbage));
+            }
+            Request::Script(script)
+        };
+        let answer = self.server.query(epoch, Command::Lookup, request).await?;
+        let Value::Array(answers) = answer else {
+            return Err(nonsense("lookup"));
+        };
+        if answers.len() != keys.len() {
+            return Err(nonsense("lookup"));
+        }
+        let lookup = |(answer, token)| match answer {
+            Value::Int(1) => Lookup::Miss(Lease(token)),
+            Value::Int(3) => Lookup::Bypass,
+            Value::BulkString(_) => match self.stored(answer) {
+                Some(Stored::Known(entry)) => Lookup::Hit(entry),
+                _ => Lookup::Busy,
+            },
+            _ => Lookup::Busy,
+        };
+        Ok(answers.into_iter().zip(tokens).map(lookup).collect())
+    }
+
+    /// A script with what each begins with.
+    fn begin<'a>(
+        &self,
+        script: &'a redis::Script,
+        link: &Link,
+        epoch: u64,
+    ) -> ScriptInvocation<'a> {
+        let mut invocation = script.key(self.server.sentinel(epoch));
+        invocation.arg(link.run_id());
+        invocation
+    }
+
+    /// What to store, or nothing if it is too large.
+    fn payload(&self, version: Version, found: Option<&kverse_core::Entry>) -> Vec<u8> {
+        let size = found.map_or(0, |entry| entry.value.len());
+        if size > self.options.max_value_bytes {
+            return Vec::new();
+        }
+        encoding::encode(version, found)
+    }
+
+    /// The longest times that entries and absences are kept, in ms.
+    fn ttls(&self) -> [u64; 2] {
+        [self.options.max_entry_ttl, self.options.max_absent_ttl].map(millis)
+    }
+}
+
+#[async_trait]
+impl EpochCache for RedisCache {
+    /// To be called once, by whoever began the epoch: an epoch that was lost must not be opened again.
+    async fn open_epoch(&self, epoch: u64) -> Result<(), CacheError> {
+        let request = |link: &Link| {
+            let mut set = cmd("SET");
+            set.arg(self.server.sentinel(epoch)).arg(link.run_id());
+            Request::Command(set)
+        };
+        self.server.query_any(Command::Epoch, request).await?;
+        // Remembers the process.
+        self.server
+            .query(epoch, Command::Epoch, |_| Request::Command(cmd("PING")))
+            .await?;
+        Ok(())
+    }
+
+    async fn run_id(&self) -> Result<String, CacheError> {
+        self.server.run_id().await
+    }
+
+    async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS) {
+            let start = found.len();
+            let mut missing = Vec::new();
+            for (key, stored) in keys.iter().zip(self.get(epoch, keys).await?) {
+                found.push(match stored {
+                    Some(Stored::Known(entry)) => Lookup::Hit(entry),
+                    other => {
+                        missing.push((key, other == Some(Stored::Garbage)));
+                        Lookup::Off
+                    }
+                });
+            }
+            if missing.is_empty() {
+                continue;
+            }
+            let mut leased = self.lease(epoch, &missing).await?.into_iter();
+            for place in &mut found[start..] {
+                if *place == Lookup::Off {
+                    *place = leased.next().unwrap_or(Lookup::Off);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<(), CacheError> {
+        let items = fills.into_iter().map(|fill| {
+            let payload = match &fill.found {
+                Ok(Some(entry)) => self.payload(entry.version, Some(entry)),
+                Ok(None) => self.payload(Version::NONE, None),
+                Err(_) => Vec::new(),
+            };
+            (fill.key, fill.lease.0.to_be_bytes().to_vec(), payload)
+        });
+        for chunk in chunks(items) {
+            let request = |link: &Link| {
+                let mut script = self.begin(&self.scripts.fill, link, epoch);
+                script.arg(&self.ttls());
+                for (key, token, payload) in &chunk {
+                    script
+                        .key(self.server.key(epoch, key))
+                        .arg(token.as_slice())
+                        .arg(payload.as_slice());
+                }
+                Request::Script(script)
+            };
+            self.server.query(epoch, Command::Fill, request).await?;
+        }
+        Ok(())
+    }
+
+    /// After a failure some of the keys may be marked: those markers lapse.
+    async fn mark(
+        &self,
+        epoch: u64,
+        keys: &[Key],
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError> {
+        let lifetime = lifetime.min(Self::LONGEST_MARKER);
+        let micros = u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX);
+        for keys in keys.chunks(MAX_KEYS) {
+            let request = |link: &Link| {
+                let mut script = self.begin(&self.scripts.mark, link, epoch);
+                script.arg(attempt.to_be_bytes().as_slice()).arg(micros);
+                for key in keys {
+                    script.key(self.server.key(epoch, key));
+                }
+                Request::Script(script)
+            };
+            self.server.query(epoch, Command::Mark, request).await?;
+        }
+        Ok(())
+    }
+
+    /// The markers of writes whose outcome is unknown stay until they lapse.
+    async fn finish(
+        &self,
+        epoch: u64,
+        attempt: u64,
+        outcomes: Vec<(Key, Finish)>,
+    ) -> Result<(), CacheError> {
+        let items = outcomes
+            .into_iter()
+            .filter_map(|(key, outcome)| match outcome {
+                Finish::Done(version, entry) => {
+                    let payload = self.payload(version, entry.as_ref());
+                    Some((key, version.get().to_be_bytes().to_vec(), payload))
+                }
+                Finish::NotDone => Some((key, Vec::new(), Vec::new())),
+                Finish::Unknown => None,
+            });
+        for chunk in chunks(items) {
+            let request = |link: &Link| {
+                let mut script = self.begin(&self.scripts.finish, link, epoch);
+                script.arg(attempt.to_be_bytes().as_slice()).arg(&self.ttls());
+                for (key, version, payload) in &chunk {
+                    script
+                        .key(self.server.key(epoch, key))
+                        .arg(version.as_slice())
+                        .arg(payload.as_slice());
+                }
+                Request::Script(script)
+            };
+            self.server.query(epoch, Command::Finish, request).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, epoch: u64) -> Result<bool, CacheError> {
+        self.sweep_some(epoch).await
+    }
+}
+
+type Item = (Key, Vec<u8>, Vec<u8>);
+
+/// As many keys and bytes together as one script may have.
+fn chunks(items: impl Iterator<Item = Item>) -> Vec<Vec<Item>> {
+    let mut chunks = Vec::new();
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        bytes += item.2.len();
+        chunk.push(item);
+        if chunk.len() == MAX_KEYS || bytes >= MAX_BYTES {
+            chunks.push(std::mem::take(&mut chunk));
+            bytes = 0;
+        }
+    }
+    if !chunk.is_empty() {
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+fn nonsense(command: &str) -> CacheError {
+    CacheError::Failed(format!("the answer to {command} makes no sense"))
+}
+
+impl fmt::Debug for RedisCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisCache")
+            .field("address", &self.address)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for RedisCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redis cache at {}", self.address)
+    }
+}
