@@ -108,7 +108,10 @@ mod tests {
     fn until(breaker: &Breaker, permission: Permission) -> Duration {
         let start = Instant::now();
         while breaker.permission() != permission {
-            assert!(start.elapsed() < Duration::from_secs(10), "never {permission:?}");
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "never {permission:?}"
+            );
             std::thread::yield_now();
         }
         start.elapsed()

@@ -49,7 +49,10 @@ impl Request<'_> {
     /// A script that the server has forgotten is sent again.
     pub(super) async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
-            Self::Command(command) => connection.send_packed_command(command).await?.extract_error(),
+            Self::Command(command) => connection
+                .send_packed_command(command)
+                .await?
+                .extract_error(),
             Self::Script(script) => script.invoke_async(connection).await,
         }
     }

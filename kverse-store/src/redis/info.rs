@@ -7,7 +7,11 @@ pub(super) struct Info<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> Info<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
-        Self(text.lines().filter_map(|line| line.split_once(':')).collect())
+        Self(
+            text.lines()
+                .filter_map(|line| line.split_once(':'))
+                .collect(),
+        )
     }
 
     fn field(&self, name: &str) -> &'a str {
@@ -26,9 +30,11 @@ impl<'a> Info<'a> {
         }
         match self.field("redis_mode") {
             "cluster" => {
-                return Err("is a node of a cluster, and a batch of keys must be on one node: \
+                return Err(
+                    "is a node of a cluster, and a batch of keys must be on one node: \
                             use a server with cluster-enabled no"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             "sentinel" => {
                 return Err("is a sentinel: name the server that it watches over".to_owned());
@@ -84,19 +90,39 @@ mod tests {
     fn only_policies_that_spare_markers_are_taken() {
         assert_eq!(check(&[]), Ok(()));
         for policy in ["volatile-lru", "volatile-lfu", "volatile-random"] {
-            assert_eq!(check(&[("maxmemory", "1"), ("maxmemory_policy", policy)]), Ok(()));
+            assert_eq!(
+                check(&[("maxmemory", "1"), ("maxmemory_policy", policy)]),
+                Ok(())
+            );
         }
-        for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-ttl", "noeviction"] {
+        for policy in [
+            "allkeys-lru",
+            "allkeys-lfu",
+            "allkeys-random",
+            "volatile-ttl",
+            "noeviction",
+        ] {
             let error = check(&[("maxmemory", "1"), ("maxmemory_policy", policy)]).unwrap_err();
-            assert!(error.contains(policy) && error.contains("volatile-lru"), "{error}");
+            assert!(
+                error.contains(policy) && error.contains("volatile-lru"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn only_a_single_master_is_taken() {
         assert!(check(&[("role", "slave")]).unwrap_err().contains("replica"));
-        assert!(check(&[("redis_mode", "cluster")]).unwrap_err().contains("cluster"));
-        assert!(check(&[("redis_mode", "sentinel")]).unwrap_err().contains("sentinel"));
+        assert!(
+            check(&[("redis_mode", "cluster")])
+                .unwrap_err()
+                .contains("cluster")
+        );
+        assert!(
+            check(&[("redis_mode", "sentinel")])
+                .unwrap_err()
+                .contains("sentinel")
+        );
         assert!(check(&[("run_id", "")]).unwrap_err().contains("run_id"));
     }
 }

@@ -66,7 +66,8 @@ impl Link {
     }
 
     pub(super) fn set_verified(&self, epoch: u64) {
-        self.verified.store(epoch.wrapping_add(1), Ordering::Release);
+        self.verified
+            .store(epoch.wrapping_add(1), Ordering::Release);
     }
 }
 

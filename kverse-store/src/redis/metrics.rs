@@ -1,7 +1,9 @@
 //! What the Redis cache measures.
 
 use kverse_core::{Error, ErrorKind, Result};
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 use super::commands::Command;
 

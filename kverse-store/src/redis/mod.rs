@@ -292,7 +292,9 @@ impl EpochCache for RedisCache {
         for chunk in chunks(items) {
             let request = |link: &Link| {
                 let mut script = self.begin(&self.scripts.finish, link, epoch);
-                script.arg(attempt.to_be_bytes().as_slice()).arg(&self.ttls());
+                script
+                    .arg(attempt.to_be_bytes().as_slice())
+                    .arg(&self.ttls());
                 for (key, version, payload) in &chunk {
                     script
                         .key(self.server.key(epoch, key))
@@ -332,7 +334,9 @@ fn chunks(items: impl Iterator<Item = Item>) -> Vec<Vec<Item>> {
 }
 
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 fn nonsense(command: &str) -> CacheError {

@@ -87,7 +87,9 @@ impl Server {
 
     /// The epoch that a key of Redis belongs to.
     pub(super) fn epoch_of(&self, key: &[u8]) -> Option<u64> {
-        let rest = key.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b":")?;
+        let rest = key
+            .strip_prefix(self.prefix.as_bytes())?
+            .strip_prefix(b":")?;
         let digits = rest.split(|byte| *byte == b':').next()?;
         std::str::from_utf8(digits).ok()?.parse().ok()
     }
@@ -106,7 +108,8 @@ impl Server {
         command: Command,
         request: impl Fn(&Link) -> Request<'a>,
     ) -> Result<Value, CacheError> {
-        self.measured(command, self.attempt(Some(epoch), request)).await
+        self.measured(command, self.attempt(Some(epoch), request))
+            .await
     }
 
     /// Sends a request that belongs to no epoch.

@@ -3,8 +3,8 @@
 use kverse_core::cached::CacheError;
 use redis::{FromRedisValue, cmd};
 
+use super::RedisCache;
 use super::commands::{Command, Request};
-use super::{RedisCache, nonsense};
 
 /// How far the sweep of an epoch has come.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl RedisCache {
         };
         let answer = self.server.query_any(Command::Sweep, scan).await?;
         let (next, mut keys) = <(u64, Vec<Vec<u8>>)>::from_redis_value(answer)
-            .map_err(|_| nonsense("SCAN"))?;
+            .map_err(|error| CacheError::Failed(format!("SCAN: {error}")))?;
         keys.retain(|key| self.server.epoch_of(key).is_some_and(|old| old < epoch));
         if !keys.is_empty() {
             let unlink = |_: &_| {

@@ -95,7 +95,10 @@ impl RedisServer {
     /// Starts the server again after [`Self::kill`], at the same address.
     pub fn start_again(&mut self) {
         self.child = spawn(self.port, &self.options, self.directory.path());
-        assert!(is_up(&mut self.child, self.port), "redis-server is not back");
+        assert!(
+            is_up(&mut self.child, self.port),
+            "redis-server is not back"
+        );
     }
 
     /// Ends the server at once and starts it again at the same address.
@@ -159,7 +162,9 @@ fn spawn(port: u16, options: &[String], directory: &Path) -> Child {
         .stdout(Stdio::null())
         .status();
     if let Err(error) = found {
-        panic!("this test needs redis-server ({error}): run `make setup`, or apt-get install redis-server");
+        panic!(
+            "this test needs redis-server ({error}): run `make setup`, or apt-get install redis-server"
+        );
     }
     spawn_for_life(command).expect("setpriv, of util-linux, starts redis-server")
 }
@@ -192,7 +197,9 @@ fn is_up(child: &mut Child, port: u16) -> bool {
             return false;
         }
         if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
-            stream.set_read_timeout(Some(RedisServer::PATIENCE)).unwrap();
+            stream
+                .set_read_timeout(Some(RedisServer::PATIENCE))
+                .unwrap();
             match ask(&mut stream, &["PING"]).as_deref() {
                 Ok("+PONG") => return true,
                 Ok(answer) if answer.starts_with("-NOAUTH") => return true,
@@ -200,7 +207,7 @@ fn is_up(child: &mut Child, port: u16) -> bool {
                 _ => {}
             }
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::park_timeout(Duration::from_millis(5));
     }
     false
 }
@@ -215,7 +222,10 @@ fn ask(stream: &mut TcpStream, words: &[&str]) -> io::Result<String> {
     let mut line = String::new();
     answer.read_line(&mut line)?;
     let line = line.trim_end();
-    let Some(length) = line.strip_prefix('$').and_then(|length| length.parse().ok()) else {
+    let Some(length) = line
+        .strip_prefix('$')
+        .and_then(|length| length.parse().ok())
+    else {
         return Ok(line.to_owned());
     };
     let mut bulk = vec![0; length];

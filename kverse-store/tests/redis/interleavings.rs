@@ -1,0 +1,464 @@
+//! Random interleavings of writers and readers, step by step: both caches answer as the reference does, and no hit is
+//! older than what was committed before.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kverse_core::cached::{
+    Cache, CacheError, EpochCache, FetchFailed, Fill, Finish, Lease, Lookup, Mark,
+};
+use kverse_core::{Entry, Key, MemoryCache, Version};
+use kverse_store::testing::RedisServer;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::common::{LONG, admin, connect, entry, key, patient};
+use crate::reference::State;
+
+const KEYS: usize = 2;
+
+/// A step of one of three writers, three readers, or the world.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Mark, then commit, then finish. The bits of the second number are the keys.
+    Write(usize, usize),
+    /// Instead of finishing, report that the outcome is unknown.
+    LoseOutcome(usize),
+    /// Instead of committing, finish as not done.
+    RollBack(usize),
+    /// Mark again what is in flight.
+    Renew(usize),
+    /// Forget everything, without finishing.
+    Die(usize),
+    /// The markers of this writer, alive or dead, lapse. It cannot commit any more.
+    Lapse(usize),
+    /// Look the key up, then fetch, then fill.
+    Read(usize, usize),
+    /// Instead of filling in, give the lease back.
+    FailToRead(usize),
+    /// The memory is full, or a lease ends.
+    Evict(usize),
+    /// A new epoch.
+    Flush,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (0..3usize, 1..4usize).prop_map(|(writer, keys)| Step::Write(writer, keys)),
+        1 => (0..3usize).prop_map(Step::LoseOutcome),
+        2 => (0..3usize).prop_map(Step::RollBack),
+        12 => (0..3usize, 0..KEYS).prop_map(|(reader, key)| Step::Read(reader, key)),
+        1 => (0..3usize).prop_map(Step::FailToRead),
+        1 => (0..3usize).prop_map(Step::Renew),
+        2 => (0..3usize).prop_map(Step::Die),
+        4 => (0..3usize).prop_map(Step::Lapse),
+        2 => (0..KEYS).prop_map(Step::Evict),
+        1 => Just(Step::Flush),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+/// Whether a writer whose marker has lapsed can still commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fence {
+    Kept,
+    Broken,
+}
+
+#[derive(Default)]
+enum Writer {
+    #[default]
+    Idle,
+    Marked(u64, Vec<usize>),
+    Committed(u64, Vec<(usize, Version)>),
+}
+
+#[derive(Default)]
+enum Reader {
+    #[default]
+    Idle,
+    Leased(usize, Lease),
+    Fetched(usize, Lease, Option<Entry>),
+}
+
+struct World<'a> {
+    cache: &'a dyn EpochCache,
+    /// To reach behind the cache, if it is Redis.
+    admin: Option<&'a Mutex<redis::Connection>>,
+    epoch: u64,
+    fence: Fence,
+    names: [Key; KEYS],
+    reference: [State; KEYS],
+    database: [Option<Entry>; KEYS],
+    committed: [Version; KEYS],
+    writers: [Writer; 3],
+    readers: [Reader; 3],
+    /// The attempts of each writer that were not finished.
+    unfinished: [Vec<u64>; 3],
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+fn next() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl World<'_> {
+    async fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Write(writer, keys) => {
+                self.writers[writer] = match std::mem::take(&mut self.writers[writer]) {
+                    Writer::Idle => {
+                        let keys = (0..KEYS).filter(|key| keys & 1 << key != 0).collect();
+                        let attempt = next();
+                        self.mark(attempt, &keys).await;
+                        self.unfinished[writer].push(attempt);
+                        Writer::Marked(attempt, keys)
+                    }
+                    Writer::Marked(attempt, keys) => {
+                        let commits = keys.into_iter().map(|key| (key, self.commit(key)));
+                        Writer::Committed(attempt, commits.collect())
+                    }
+                    Writer::Committed(attempt, commits) => {
+                        let outcomes = commits.into_iter().map(|(key, version)| {
+                            let found = held(version);
+                            (key, Finish::Done(version, found))
+                        });
+                        self.finish(writer, attempt, outcomes.collect()).await;
+                        Writer::Idle
+                    }
+                }
+            }
+            Step::LoseOutcome(writer) => {
+                if let Writer::Committed(attempt, commits) = &self.writers[writer] {
+                    // A marker in the process has no deadline: it ends now.
+                    let keys = commits.iter().map(|(key, _)| (*key, Finish::Unknown));
+                    let (attempt, keys) = (*attempt, keys.collect());
+                    self.writers[writer] = Writer::Idle;
+                    if self.admin.is_some() {
+                        self.finish(writer, attempt, keys).await;
+                        self.unfinished[writer].push(attempt);
+                    } else {
+                        self.finish_unknown_in_process(attempt, keys).await;
+                    }
+                }
+            }
+            Step::RollBack(writer) => {
+                if let Writer::Marked(attempt, keys) = &self.writers[writer] {
+                    let keys = keys.iter().map(|key| (*key, Finish::NotDone));
+                    let (attempt, keys) = (*attempt, keys.collect());
+                    self.writers[writer] = Writer::Idle;
+                    self.finish(writer, attempt, keys).await;
+                }
+            }
+            // Without deadlines there is nothing to renew.
+            Step::Renew(_) if self.admin.is_none() => {}
+            Step::Renew(writer) => {
+                if let Writer::Marked(attempt, keys) = &self.writers[writer] {
+                    let (attempt, keys) = (*attempt, keys.clone());
+                    self.mark(attempt, &keys).await;
+                }
+            }
+            Step::Die(writer) => self.writers[writer] = Writer::Idle,
+            Step::Lapse(writer) => self.lapse(writer),
+            Step::Read(reader, key) => self.read(reader, key).await?,
+            Step::FailToRead(reader) => {
+                if let Reader::Leased(key, lease) = self.readers[reader] {
+                    self.readers[reader] = Reader::Idle;
+                    self.fill(key, lease, Err(FetchFailed)).await;
+                }
+            }
+            Step::Evict(key) => self.evict(key),
+            Step::Flush => self.flush().await,
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, key: usize) -> Version {
+        let version = Version::new(next());
+        self.database[key] = held(version);
+        self.committed[key] = version;
+        version
+    }
+
+    async fn mark(&mut self, attempt: u64, keys: &Vec<usize>) {
+        let names: Vec<Key> = keys.iter().map(|key| self.names[*key].clone()).collect();
+        self.cache
+            .mark(self.epoch, &names, attempt, LONG)
+            .await
+            .unwrap();
+        for key in keys {
+            self.reference[*key].mark(attempt);
+        }
+    }
+
+    async fn finish(&mut self, writer: usize, attempt: u64, outcomes: Vec<(usize, Finish)>) {
+        self.unfinished[writer].retain(|other| *other != attempt);
+        for (key, outcome) in &outcomes {
+            self.reference[*key].finish(attempt, outcome);
+        }
+        let named = outcomes
+            .into_iter()
+            .map(|(key, outcome)| (self.names[key].clone(), outcome));
+        let named = named.collect();
+        self.cache.finish(self.epoch, attempt, named).await.unwrap();
+    }
+
+    /// As a write that was not done, and taints.
+    async fn finish_unknown_in_process(&mut self, attempt: u64, outcomes: Vec<(usize, Finish)>) {
+        for (key, _) in &outcomes {
+            let state = &mut self.reference[*key];
+            if let State::Marked { tainted, .. } = state {
+                *tainted = true;
+            }
+            state.finish(attempt, &Finish::NotDone);
+        }
+        let named = outcomes
+            .into_iter()
+            .map(|(key, outcome)| (self.names[key].clone(), outcome));
+        let named = named.collect();
+        self.cache.finish(self.epoch, attempt, named).await.unwrap();
+    }
+
+    async fn read(&mut self, reader: usize, key: usize) -> Result<(), TestCaseError> {
+        self.readers[reader] = match std::mem::take(&mut self.readers[reader]) {
+            Reader::Idle => {
+                let names = std::slice::from_ref(&self.names[key]);
+                let found = self
+                    .cache
+                    .lookup(self.epoch, names)
+                    .await
+                    .unwrap()
+                    .remove(0);
+                let expected = self.reference[key].lookup(&found);
+                prop_assert_eq!(&found, &expected, "as the reference");
+                match found {
+                    Lookup::Hit(hit) => {
+                        let is_fresh = hit == self.database[key];
+                        let committed = self.committed[key];
+                        prop_assert!(is_fresh, "stale: {:?} after {:?}", hit, committed);
+                        Reader::Idle
+                    }
+                    Lookup::Miss(lease) => Reader::Leased(key, lease),
+                    _ => Reader::Idle,
+                }
+            }
+            Reader::Leased(key, lease) => Reader::Fetched(key, lease, self.database[key].clone()),
+            Reader::Fetched(key, lease, found) => {
+                self.fill(key, lease, Ok(found)).await;
+                Reader::Idle
+            }
+        };
+        Ok(())
+    }
+
+    async fn fill(&mut self, key: usize, lease: Lease, found: Result<Option<Entry>, FetchFailed>) {
+        self.reference[key].fill(lease, found.clone());
+        let key = self.names[key].clone();
+        let fill = Fill { key, lease, found };
+        self.cache.fill(self.epoch, vec![fill]).await.unwrap();
+    }
+
+    fn lapse(&mut self, writer: usize) {
+        let Some(admin) = self.admin else { return };
+        let mut admin = admin.lock().unwrap();
+        for attempt in &self.unfinished[writer] {
+            for key in 0..KEYS {
+                // As if the time had come: the deadline of the attempt becomes one long ago.
+                let script = redis::Script::new(
+                    "local marker = redis.call('GET', KEYS[1])
+                     if not marker or string.sub(marker, 1, 2) ~= 'KM' then return end
+                     for at = 12, #marker, 16 do
+                       if string.sub(marker, at, at + 7) == ARGV[1] then
+                         redis.call('SETRANGE', KEYS[1], at + 7, string.rep('\\0', 8))
+                       end
+                     end",
+                );
+                let place = format!("kv:{}:{}", self.epoch, self.names[key]);
+                let mut call = script.key(place);
+                call.arg(attempt.to_be_bytes().as_slice());
+                call.invoke::<()>(&mut admin).unwrap();
+                self.reference[key].lapse(*attempt);
+            }
+        }
+        if self.fence == Fence::Kept && matches!(self.writers[writer], Writer::Marked(..)) {
+            self.writers[writer] = Writer::Idle;
+        }
+    }
+
+    fn evict(&mut self, key: usize) {
+        let Some(admin) = self.admin else { return };
+        if !matches!(self.reference[key], State::Marked { .. }) {
+            self.reference[key].evict();
+            let place = format!("kv:{}:{}", self.epoch, self.names[key]);
+            let mut admin = admin.lock().unwrap();
+            redis::cmd("DEL")
+                .arg(place)
+                .query::<()>(&mut admin)
+                .unwrap();
+        }
+    }
+
+    /// Those who are in the middle of something belong to the old epoch, and end there.
+    async fn flush(&mut self) {
+        let Some(admin) = self.admin else { return };
+        redis::cmd("FLUSHALL")
+            .query::<()>(&mut admin.lock().unwrap())
+            .unwrap();
+        let lost = self.cache.lookup(self.epoch, &self.names).await;
+        assert!(matches!(lost, Err(CacheError::NoEpoch)), "{lost:?}");
+        self.epoch = next();
+        self.cache.open_epoch(self.epoch).await.unwrap();
+        self.reference = Default::default();
+        self.writers = Default::default();
+        self.readers = Default::default();
+        self.unfinished = Default::default();
+    }
+}
+
+/// What a key holds in a version: some are deletes.
+fn held(version: Version) -> Option<Entry> {
+    (version.get() % 4 != 0).then(|| entry(version.get()))
+}
+
+async fn run(
+    cache: &dyn EpochCache,
+    admin: Option<&Mutex<redis::Connection>>,
+    fence: Fence,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let epoch = next();
+    cache.open_epoch(epoch).await.unwrap();
+    let mut world = World {
+        cache,
+        admin,
+        epoch,
+        fence,
+        names: [key("a"), key("b")],
+        reference: Default::default(),
+        database: Default::default(),
+        committed: Default::default(),
+        writers: Default::default(),
+        readers: Default::default(),
+        unfinished: Default::default(),
+    };
+    for step in steps {
+        world.step(*step).await?;
+    }
+    Ok(())
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+fn on_redis(fence: Fence, cases: u32) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = RedisServer::start();
+    let cache = runtime.block_on(connect(&server, patient()));
+    let admin = Mutex::new(admin(&server));
+    runner(cases)
+        .run(&steps(), |steps| {
+            runtime.block_on(run(&cache, Some(&admin), fence, &steps))
+        })
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn redis_answers_as_the_reference_and_never_stale() {
+    on_redis(Fence::Kept, 1000).unwrap();
+}
+
+#[test]
+fn without_the_fence_the_same_interleavings_find_stale_hits() {
+    let error = on_redis(Fence::Broken, 4000).unwrap_err();
+    assert!(error.contains("stale"), "{error}");
+}
+
+/// The cache in the process as one of epochs: each begins with an empty one.
+#[derive(Debug)]
+struct InProcess(Mutex<(MemoryCache, HashMap<u64, Mark>)>);
+
+fn empty() -> (MemoryCache, HashMap<u64, Mark>) {
+    (MemoryCache::new(1 << 20), HashMap::new())
+}
+
+impl fmt::Display for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory cache")
+    }
+}
+
+/// A cache in this process does not wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    futures_util::FutureExt::now_or_never(future).unwrap()
+}
+
+#[async_trait]
+impl EpochCache for InProcess {
+    async fn open_epoch(&self, _epoch: u64) -> Result<(), CacheError> {
+        *self.0.lock().unwrap() = empty();
+        Ok(())
+    }
+
+    async fn run_id(&self) -> Result<String, CacheError> {
+        Ok(String::new())
+    }
+
+    async fn lookup(&self, _epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {
+        Ok(now(self.0.lock().unwrap().0.lookup(keys)))
+    }
+
+    async fn fill(&self, _epoch: u64, fills: Vec<Fill>) -> Result<(), CacheError> {
+        now(self.0.lock().unwrap().0.fill(fills));
+        Ok(())
+    }
+
+    async fn mark(
+        &self,
+        _: u64,
+        keys: &[Key],
+        attempt: u64,
+        _: Duration,
+    ) -> Result<(), CacheError> {
+        let (cache, marks) = &mut *self.0.lock().unwrap();
+        marks.insert(attempt, now(cache.mark(keys)).unwrap());
+        Ok(())
+    }
+
+    async fn finish(
+        &self,
+        _epoch: u64,
+        attempt: u64,
+        outcomes: Vec<(Key, Finish)>,
+    ) -> Result<(), CacheError> {
+        let (cache, marks) = &mut *self.0.lock().unwrap();
+        now(cache.finish(marks.remove(&attempt).unwrap(), outcomes));
+        Ok(())
+    }
+
+    async fn sweep(&self, _epoch: u64) -> Result<bool, CacheError> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn the_cache_in_the_process_answers_as_the_reference_and_never_stale() {
+    let cache = InProcess(Mutex::new(empty()));
+    runner(2000)
+        .run(&steps(), |steps| {
+            now(run(&cache, None, Fence::Kept, &steps))
+        })
+        .unwrap();
+}

@@ -1,0 +1,9 @@
+//! The Redis cache on real Redis servers.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+mod connecting;
+mod faults;
+mod interleavings;
+mod operations;
+mod reference;
