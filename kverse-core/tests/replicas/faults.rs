@@ -1,12 +1,13 @@
 //! Each transition of the mode.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use kverse_core::cached::Mode;
-use kverse_core::{CacheStatus, ErrorKind, KvStore};
+use kverse_core::cached::{Mode, Rules};
+use kverse_core::{CacheStatus, ErrorKind, KvStore, KvStoreExt};
 use tokio::time::{Instant, sleep};
 
-use crate::replica::{Replica, replicas};
+use crate::replica::{Replica, key, replicas, replicas_with};
 use crate::servers::World;
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -132,7 +133,7 @@ async fn without_the_register_nothing_is_written_and_no_hit_is_served() {
     assert_eq!(a.get().await, ("1".to_owned(), CacheStatus::Hit));
     sleep(LEASE).await;
     assert_eq!(a.cache.status().mode, None);
-    a.store.read(&[crate::replica::key("a")]).await.unwrap_err();
+    a.store.read(&[key("a")]).await.unwrap_err();
     let began = Instant::now();
     let error = a.put("2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -173,12 +174,10 @@ async fn a_slow_write_of_an_older_view_is_waited_for() {
     b.until(Mode::Off, 0).await;
     sleep(LEASE).await;
     a.links.slow_writes(Duration::from_secs(6));
-    let (store, key) = (std::sync::Arc::clone(&a.store), crate::replica::key("a"));
+    let (store, key) = (Arc::clone(&a.store), key("a"));
     // Unmarked: it begins before the cache comes back.
     let put = tokio::spawn(async move {
-        kverse_core::KvStoreExt::put(&store, &key, "slow")
-            .await
-            .unwrap();
+        store.put(&key, "slow").await.unwrap();
     });
     sleep(Duration::from_millis(100)).await;
     a.links.cut_cache(false);
@@ -187,14 +186,43 @@ async fn a_slow_write_of_an_older_view_is_waited_for() {
     assert_eq!(b.get().await.0, "slow");
 }
 
+/// A slow write that began without a mark ends after a marked one of the warming cache. What is read then.
+async fn read_after_overtaken_write(rules: Rules) -> String {
+    let (_world, [a, b]) = replicas_with(rules).await;
+    a.links.cut_cache(true);
+    b.until(Mode::Off, 0).await;
+    sleep(LEASE).await;
+    a.links.slow_writes(Duration::from_secs(6));
+    let store = Arc::clone(&a.store);
+    let slow = tokio::spawn(async move { store.put(&key("a"), "slow").await });
+    sleep(Duration::from_millis(100)).await;
+    a.links.cut_cache(false);
+    b.until(Mode::Warming, 1).await;
+    b.put("fast").await.unwrap();
+    slow.await.unwrap().unwrap();
+    b.until(Mode::On, 1).await;
+    b.get().await.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_while_the_cache_warms_up_is_not_cached() {
+    let read = read_after_overtaken_write(Rules::default()).await;
+    assert_eq!(read, "slow");
+    let broken = Rules {
+        nothing_cached_while_warming: false,
+        ..Rules::default()
+    };
+    assert_eq!(read_after_overtaken_write(broken).await, "fast");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_replica_was_paused_after_its_mark_is_not_done() {
     let (world, [a, b]) = replicas().await;
     b.put("1").await.unwrap();
     a.links.slow(Duration::ZERO);
-    let (store, key) = (std::sync::Arc::clone(&a.store), crate::replica::key("a"));
-    let links = std::sync::Arc::clone(&a.links);
-    let put = tokio::spawn(async move { kverse_core::KvStoreExt::put(&store, &key, "late").await });
+    let (store, key) = (Arc::clone(&a.store), key("a"));
+    let links = Arc::clone(&a.links);
+    let put = tokio::spawn(async move { store.put(&key, "late").await });
     tokio::task::yield_now().await;
     links.pause(true);
     sleep(WARMING * 2).await;

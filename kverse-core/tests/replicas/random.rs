@@ -16,6 +16,7 @@ use crate::servers::World;
 
 const KEYS: [&str; 2] = ["a", "b"];
 const REPLICAS: usize = 3;
+const RUNS: u64 = 15;
 
 /// What has been acknowledged, and what was read.
 #[derive(Default)]
@@ -63,7 +64,7 @@ fn client(replica: &Replica, history: Arc<History>) -> impl Future<Output = ()> 
     async move {
         loop {
             let (index, write, pause) = world.random(|random| {
-                let pause = random.random_range(0..60);
+                let pause = random.random_range(0..200);
                 (random.random_range(0..2), random.random_ratio(1, 4), pause)
             });
             sleep(Duration::from_millis(pause)).await;
@@ -94,30 +95,64 @@ fn client(replica: &Replica, history: Arc<History>) -> impl Future<Output = ()> 
     }
 }
 
-/// One random fault, or its end.
-fn disturb(world: &Arc<World>, running: &mut [Running], history: &Arc<History>, rules: Rules) {
-    let (fault, index, on, size) = world.random(|random| {
+/// What can happen to a replica or to the cache.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    CutCache,
+    CutDatabase,
+    Pause,
+    Flush,
+    Restart,
+    RestartFromSnapshot,
+    Kill,
+    SlowMessages,
+    SlowWrites,
+    LostAnswers,
+}
+
+const ALL: [Fault; 10] = [
+    Fault::CutCache,
+    Fault::CutDatabase,
+    Fault::Pause,
+    Fault::Flush,
+    Fault::Restart,
+    Fault::RestartFromSnapshot,
+    Fault::Kill,
+    Fault::SlowMessages,
+    Fault::SlowWrites,
+    Fault::LostAnswers,
+];
+
+/// One random fault of one replica, or all is well again with it.
+fn disturb(
+    world: &Arc<World>,
+    running: &mut [Running],
+    history: &Arc<History>,
+    (rules, faults): (Rules, &[Fault]),
+) {
+    let (fault, index, well, size) = world.random(|random| {
         (
-            random.random_range(0..13),
+            faults[random.random_range(0..faults.len())],
             random.random_range(0..REPLICAS),
             random.random_ratio(1, 2),
             random.random_range(0..100u64),
         )
     });
     let links = &running[index].replica.links;
+    if well {
+        return heal(links);
+    }
     match fault {
-        0 | 1 => links.cut_cache(on),
-        2 => links.cut_database(on),
-        3 | 4 => links.pause(on),
-        5 => world.flush_cache(),
-        6 => world.restart_cache(),
-        7 => world.restart_cache_from(&world.snapshot()),
-        8 => running[index] = Running::start(world, history, rules),
-        9 => links.slow(Duration::from_millis(size)),
-        10 => links.slow_writes(Duration::from_millis(size * if on { 50 } else { 1 })),
-        11 => *links.lossy.lock().unwrap() = on,
-        // Everything is well again.
-        _ => heal(links),
+        Fault::CutCache => links.cut_cache(true),
+        Fault::CutDatabase => links.cut_database(true),
+        Fault::Pause => links.pause(true),
+        Fault::Flush => world.flush_cache(),
+        Fault::Restart => world.restart_cache(),
+        Fault::RestartFromSnapshot => world.restart_cache_from(&world.snapshot()),
+        Fault::Kill => running[index] = Running::start(world, history, rules),
+        Fault::SlowMessages => links.slow(Duration::from_millis(size)),
+        Fault::SlowWrites => links.slow_writes(Duration::from_millis(size * 50)),
+        Fault::LostAnswers => *links.lossy.lock().unwrap() = true,
     }
 }
 
@@ -130,19 +165,19 @@ fn heal(links: &crate::servers::Links) {
     *links.lossy.lock().unwrap() = false;
 }
 
-/// A minute of faults; then the service must be as it was, within two minutes: a replica that was killed counts as alive
+/// Two minutes of faults; then the service must be as it was, within two minutes: a replica that was killed counts as alive
 /// for one.
-async fn run(seed: u64, rules: Rules) -> Arc<History> {
+async fn run(seed: u64, rules: Rules, faults: &[Fault]) -> Arc<History> {
     let world = World::new(seed);
     let history = Arc::new(History::default());
     let mut running: Vec<Running> = (0..REPLICAS)
         .map(|_| Running::start(&world, &history, rules))
         .collect();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(120);
     while Instant::now() < until {
-        let pause = world.random(|random| random.random_range(0..4000));
+        let pause = world.random(|random| random.random_range(0..8000));
         sleep(Duration::from_millis(pause)).await;
-        disturb(&world, &mut running, &history, rules);
+        disturb(&world, &mut running, &history, (rules, faults));
     }
     for running in &running {
         heal(&running.replica.links);
@@ -163,17 +198,17 @@ async fn run(seed: u64, rules: Rules) -> Arc<History> {
 }
 
 /// Each run has a clock of its own.
-fn run_alone(seed: u64, rules: Rules) -> Arc<History> {
+fn run_alone(seed: u64, rules: Rules, faults: &[Fault]) -> Arc<History> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(run(seed, rules))
+    runtime.block_on(run(seed, rules, faults))
 }
 
 #[test]
 fn no_read_is_stale_and_the_service_comes_back() {
     let (mut reads, mut hits, mut writes, mut refused) = (0, 0, 0, 0);
-    for seed in 0..40 {
-        let history = run_alone(seed, Rules::default());
+    for seed in 0..RUNS {
+        let history = run_alone(seed, Rules::default(), &ALL);
         assert_eq!(history.stale.load(Ordering::SeqCst), 0, "seed {seed}");
         reads += history.reads.load(Ordering::SeqCst);
         hits += history.hits.load(Ordering::SeqCst);
@@ -187,42 +222,38 @@ fn no_read_is_stale_and_the_service_comes_back() {
     );
 }
 
+/// Runs with those faults that the rule is there for.
 #[track_caller]
-fn assert_needed(rules: Rules) {
-    let stale = |seed| run_alone(seed, rules).stale.load(Ordering::SeqCst) > 0;
-    let found = (0..200).find(|seed| stale(*seed));
+fn assert_needed(rules: Rules, faults: &[Fault]) {
+    let stale = |seed| run_alone(seed, rules, faults).stale.load(Ordering::SeqCst) > 0;
+    let found = (0..100).find(|seed| stale(*seed));
     assert!(found.is_some(), "no stale read without the rule");
     println!("found by seed {found:?}");
 }
 
 #[test]
 fn hits_without_a_lease_are_found_to_be_stale() {
-    assert_needed(Rules {
+    let rules = Rules {
         lease: false,
         ..Rules::default()
-    });
+    };
+    assert_needed(rules, &[Fault::CutCache, Fault::CutDatabase]);
 }
 
 #[test]
 fn writes_that_are_not_held_are_found_to_make_hits_stale() {
-    assert_needed(Rules {
+    let rules = Rules {
         hold_writes: false,
         ..Rules::default()
-    });
+    };
+    assert_needed(rules, &[Fault::CutCache]);
 }
 
 #[test]
 fn a_warming_that_does_not_wait_is_found_to_make_hits_stale() {
-    assert_needed(Rules {
+    let rules = Rules {
         warming_waits: false,
         ..Rules::default()
-    });
-}
-
-#[test]
-fn entries_cached_while_warming_are_found_to_be_stale() {
-    assert_needed(Rules {
-        nothing_cached_while_warming: false,
-        ..Rules::default()
-    });
+    };
+    assert_needed(rules, &[Fault::CutCache, Fault::SlowWrites]);
 }

@@ -80,8 +80,14 @@ impl Replica {
 
 /// Replicas in an epoch that is on.
 pub(crate) async fn replicas<const COUNT: usize>() -> (Arc<World>, [Replica; COUNT]) {
+    replicas_with(Rules::default()).await
+}
+
+pub(crate) async fn replicas_with<const COUNT: usize>(
+    rules: Rules,
+) -> (Arc<World>, [Replica; COUNT]) {
     let world = World::new(1);
-    let replicas = std::array::from_fn(|_| Replica::start(&world));
+    let replicas = std::array::from_fn(|_| Replica::start_with(&world, rules));
     for replica in &replicas {
         replica.until(Mode::On, 0).await;
     }
