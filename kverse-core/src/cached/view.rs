@@ -11,8 +11,8 @@ use super::mode::{Mode, ModeState};
 #[derive(Clone, Copy, Debug)]
 #[doc(hidden)]
 pub struct Rules {
-    /// A hit counts only if the lease is still valid after the cache answered.
-    pub lease_after_answer: bool,
+    /// A hit counts only under a valid lease.
+    pub lease: bool,
     /// Writes wait one lease after the mode was seen to leave `On`.
     pub hold_writes: bool,
     /// `Warming` lasts until the writes of older views are over.
@@ -24,7 +24,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            lease_after_answer: true,
+            lease: true,
             hold_writes: true,
             warming_waits: true,
             nothing_cached_while_warming: true,
@@ -160,14 +160,14 @@ impl View {
     pub(super) fn hits(&self) -> Option<Access> {
         let known = self.known.borrow();
         let known = known.as_ref()?;
-        let allowed =
-            known.state.mode == Mode::On && known.joined && Instant::now() < known.lease_until;
+        let leased = Instant::now() < known.lease_until || !self.rules.lease;
+        let allowed = known.state.mode == Mode::On && known.joined && leased;
         allowed.then(|| known.access())
     }
 
     /// Whether what the cache has answered under this access may be relied on.
     pub(super) fn still(&self, access: Access) -> bool {
-        !self.rules.lease_after_answer || self.hits() == Some(access)
+        self.hits() == Some(access)
     }
 
     pub(super) fn writes(&self) -> WriteAccess {

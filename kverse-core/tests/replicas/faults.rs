@@ -1,0 +1,257 @@
+//! Each transition of the mode.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kverse_core::cached::{Mode, Rules};
+use kverse_core::{CacheStatus, ErrorKind, KvStore, KvStoreExt};
+use tokio::time::{Instant, sleep};
+
+use crate::replica::{Replica, key, replicas, replicas_with};
+use crate::servers::World;
+
+const LEASE: Duration = Duration::from_secs(2);
+const MARK_WAIT: Duration = Duration::from_millis(2500);
+const WARMING: Duration = Duration::from_secs(12);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_replica_turns_the_cache_on_and_need_not_wait_to_write() {
+    let world = World::new(1);
+    let replica = Replica::start(&world);
+    let began = Instant::now();
+    replica.put("1").await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(200));
+    assert!(replica.until(Mode::On, 0).await < Duration::from_secs(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_joins_writes_and_hits_at_once() {
+    let (world, [first]) = replicas().await;
+    first.put("1").await.unwrap();
+    let began = Instant::now();
+    let second = Replica::start(&world);
+    second.put("2").await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(200));
+    assert_eq!(first.get().await, ("2".to_owned(), CacheStatus::Hit));
+    second.until(Mode::On, 0).await;
+    assert_eq!(second.get().await, ("2".to_owned(), CacheStatus::Hit));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_replica_writes_the_other_reads_from_the_cache() {
+    let (_world, [a, b]) = replicas().await;
+    for value in ["1", "2", "3"] {
+        a.put(value).await.unwrap();
+        assert_eq!(b.get().await, (value.to_owned(), CacheStatus::Hit));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flushed_cache_begins_a_new_epoch() {
+    let (world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    world.flush_cache();
+    assert_eq!(b.get().await, ("1".to_owned(), CacheStatus::Off));
+    let began = Instant::now();
+    b.put("2").await.unwrap();
+    assert!(began.elapsed() < MARK_WAIT, "{:?}", began.elapsed());
+    assert!(a.until(Mode::On, 1).await < Duration::from_secs(5));
+    assert_eq!(a.get().await.0, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_is_noticed_without_traffic() {
+    let (world, [a]) = replicas().await;
+    world.flush_cache();
+    assert!(a.until(Mode::Warming, 1).await < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_restarts_from_a_snapshot_brings_nothing_old_back() {
+    let (world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    let snapshot = world.snapshot();
+    a.put("2").await.unwrap();
+    world.restart_cache_from(&snapshot);
+    assert_eq!(b.get().await, ("2".to_owned(), CacheStatus::Off));
+    b.until(Mode::On, 1).await;
+    assert_eq!(b.get().await.0, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_cannot_reach_the_cache_switches_it_off_for_all_and_goes_on_writing() {
+    let (_world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    a.links.cut_cache(true);
+    let began = Instant::now();
+    // Until then the other replica may serve hits.
+    let [first, second] = [a.put("2").await, a.put("3").await];
+    let paused = began.elapsed();
+    first.unwrap();
+    second.unwrap();
+    assert!(paused >= LEASE && paused < MARK_WAIT, "{paused:?}");
+    assert_eq!(b.get().await, ("3".to_owned(), CacheStatus::Off));
+    assert_eq!((a.mode(), b.mode()), (Some(Mode::Off), Some(Mode::Off)));
+    b.put("4").await.unwrap();
+    assert_eq!(a.get().await, ("4".to_owned(), CacheStatus::Off));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cache_comes_back_once_every_replica_reaches_it() {
+    let (_world, [a, b]) = replicas().await;
+    a.links.cut_cache(true);
+    b.until(Mode::Off, 0).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(b.mode(), Some(Mode::Off));
+    a.links.cut_cache(false);
+    assert!(b.until(Mode::On, 1).await < Duration::from_secs(10));
+    a.until(Mode::On, 1).await;
+    a.put("2").await.unwrap();
+    assert_eq!(b.get().await, ("2".to_owned(), CacheStatus::Hit));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_cache_for_all_the_service_runs_on_the_database() {
+    let (_world, [a, b]) = replicas().await;
+    for replica in [&a, &b] {
+        replica.links.cut_cache(true);
+    }
+    a.until(Mode::Off, 0).await;
+    sleep(LEASE * 2).await;
+    let began = Instant::now();
+    a.put("1").await.unwrap();
+    assert_eq!(b.get().await, ("1".to_owned(), CacheStatus::Off));
+    assert!(began.elapsed() < Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_register_nothing_is_written_and_no_hit_is_served() {
+    let (_world, [a]) = replicas().await;
+    a.put("1").await.unwrap();
+    a.links.cut_database(true);
+    // The lease of the last query still holds.
+    assert_eq!(a.get().await, ("1".to_owned(), CacheStatus::Hit));
+    sleep(LEASE).await;
+    assert_eq!(a.cache.status().mode, None);
+    a.store.read(&[key("a")]).await.unwrap_err();
+    let began = Instant::now();
+    let error = a.put("2").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(began.elapsed() <= MARK_WAIT + Duration::from_millis(100));
+    a.links.cut_database(false);
+    a.until(Mode::On, 0).await;
+    a.put("3").await.unwrap();
+    assert_eq!(a.get().await.0, "3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_replica_only_delays_the_return_of_the_cache() {
+    let (world, [a, b]) = replicas().await;
+    b.links.pause(true);
+    drop(b);
+    world.flush_cache();
+    a.until(Mode::Warming, 1).await;
+    let took = a.until(Mode::On, 1).await;
+    let about = WARMING..WARMING + Duration::from_secs(2);
+    assert!(about.contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_left_delays_nothing() {
+    let (world, [a, b]) = replicas().await;
+    b.cache.leave().await;
+    assert_eq!(b.put("1").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    world.flush_cache();
+    a.until(Mode::Warming, 1).await;
+    let took = a.until(Mode::On, 1).await;
+    assert!(took < LEASE * 2, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_write_of_an_older_view_is_waited_for() {
+    let (_world, [a, b]) = replicas().await;
+    a.links.cut_cache(true);
+    b.until(Mode::Off, 0).await;
+    sleep(LEASE).await;
+    a.links.slow_writes(Duration::from_secs(6));
+    let (store, key) = (Arc::clone(&a.store), key("a"));
+    // Unmarked: it begins before the cache comes back.
+    let put = tokio::spawn(async move {
+        store.put(&key, "slow").await.unwrap();
+    });
+    sleep(Duration::from_millis(100)).await;
+    a.links.cut_cache(false);
+    a.until(Mode::On, 1).await;
+    assert!(put.is_finished());
+    assert_eq!(b.get().await.0, "slow");
+}
+
+/// A slow write that began without a mark ends after a marked one of the warming cache. What is read then.
+async fn read_after_overtaken_write(rules: Rules) -> String {
+    let (_world, [a, b]) = replicas_with(rules).await;
+    a.links.cut_cache(true);
+    b.until(Mode::Off, 0).await;
+    sleep(LEASE).await;
+    a.links.slow_writes(Duration::from_secs(6));
+    let store = Arc::clone(&a.store);
+    let slow = tokio::spawn(async move { store.put(&key("a"), "slow").await });
+    sleep(Duration::from_millis(100)).await;
+    a.links.cut_cache(false);
+    b.until(Mode::Warming, 1).await;
+    b.put("fast").await.unwrap();
+    slow.await.unwrap().unwrap();
+    b.until(Mode::On, 1).await;
+    b.get().await.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_while_the_cache_warms_up_is_not_cached() {
+    let read = read_after_overtaken_write(Rules::default()).await;
+    assert_eq!(read, "slow");
+    let broken = Rules {
+        nothing_cached_while_warming: false,
+        ..Rules::default()
+    };
+    assert_eq!(read_after_overtaken_write(broken).await, "fast");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_replica_was_paused_after_its_mark_is_not_done() {
+    let (world, [a, b]) = replicas().await;
+    b.put("1").await.unwrap();
+    a.links.slow(Duration::ZERO);
+    let (store, key) = (Arc::clone(&a.store), key("a"));
+    let links = Arc::clone(&a.links);
+    let put = tokio::spawn(async move { store.put(&key, "late").await });
+    tokio::task::yield_now().await;
+    links.pause(true);
+    sleep(WARMING * 2).await;
+    links.pause(false);
+    let written = put.await.unwrap();
+    let version = b.put("2").await.unwrap();
+    if let Ok(written) = written {
+        // It was marked again, or came before the pause.
+        assert!(written.version < version);
+    }
+    assert_eq!(b.get().await.0, "2");
+    drop(world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_names_the_cache_and_its_mode_and_does_not_require_it() {
+    let (_world, [a]) = replicas().await;
+    let components = a.store.check().await;
+    let cache = components
+        .iter()
+        .find(|component| component.name == "cache");
+    let cache = cache.unwrap();
+    assert!(cache.result.is_ok() && !cache.required);
+    let detail = cache.detail.as_ref().unwrap();
+    assert!(detail.starts_with("mode on, epoch 1, read "), "{detail}");
+    a.links.cut_cache(true);
+    let components = a.store.check().await;
+    let cache = components
+        .iter()
+        .find(|component| component.name == "cache");
+    assert!(cache.unwrap().result.is_err());
+}
