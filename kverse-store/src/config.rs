@@ -95,7 +95,9 @@ impl FromStr for RedisUrl {
     fn from_str(text: &str) -> Result<Self> {
         // The text is not echoed: it may hold a password.
         match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "redis" | "rediss") && url.has_host() => Ok(Self(url)),
+            Ok(url) if matches!(url.scheme(), "redis" | "rediss") && url.has_host() => {
+                Ok(Self(url))
+            }
             _ => Err(Error::invalid_input(
                 "the URL of Redis is malformed: expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or rediss://",
             )),

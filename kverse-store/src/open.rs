@@ -71,7 +71,10 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
         }
     };
     if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {
-        let message = format!("{} has no use for a Redis cache: leave the URL of Redis away", config.url);
+        let message = format!(
+            "{} has no use for a Redis cache: leave the URL of Redis away",
+            config.url
+        );
         return Err(Error::invalid_input(message));
     }
     match &config.metrics {

@@ -20,11 +20,17 @@ pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<d
         Some(redis) => cached(postgres, redis, config).await?,
         None => uncached(postgres).await?,
     };
-    Ok(Arc::new(GroupCommitStore::new(store, config.metrics.as_ref())?))
+    Ok(Arc::new(GroupCommitStore::new(
+        store,
+        config.metrics.as_ref(),
+    )?))
 }
 
 fn coalesced(postgres: &Arc<PostgresStore>) -> Arc<dyn KvStore> {
-    Arc::new(CoalescedStore::new(Arc::clone(postgres) as _, READS_IN_FLIGHT))
+    Arc::new(CoalescedStore::new(
+        Arc::clone(postgres) as _,
+        READS_IN_FLIGHT,
+    ))
 }
 
 /// The database alone, which must not be written past a cache that others read.
@@ -51,14 +57,22 @@ async fn cached(
     use crate::redis::{RedisCache, RedisOptions};
 
     let metrics = config.metrics.as_ref();
-    let cache = RedisCache::connect(redis.expose(), RedisOptions::default(), postgres.now().await?);
+    let cache = RedisCache::connect(
+        redis.expose(),
+        RedisOptions::default(),
+        postgres.now().await?,
+    );
     let cache = cache.await?;
     if let Some(registry) = metrics {
         cache.register(registry)?;
     }
     let register = Arc::new(postgres.mode_register()?);
     let cache = ReplicatedCache::start(Arc::new(cache), register, Timing::default(), metrics)?;
-    let store = CachedStore::new(Arc::new(cache), coalesced(&postgres), Arc::clone(&config.clock))?;
+    let store = CachedStore::new(
+        Arc::new(cache),
+        coalesced(&postgres),
+        Arc::clone(&config.clock),
+    )?;
     let (interval, sample) = SAMPLES;
     Ok(Arc::new(store.with_sampling(interval, sample, metrics)?))
 }
