@@ -33,7 +33,6 @@ pub use replicated::ReplicatedCache;
 pub use sampler::Sampler;
 pub use status::ReplicaStatus;
 pub use timing::Timing;
-#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use view::Rules;
 
