@@ -181,3 +181,26 @@ async fn what_was_written_past_the_cache_shows_that_reads_come_from_it() {
     fixture.backend.put(&key, "2").await.unwrap();
     assert_eq!(fixture.store.get(&key).await.unwrap().unwrap().value, "1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_sampler_finds_what_was_written_past_the_cache_and_nothing_else() {
+    let fixture = fixture();
+    let sampler = fixture.store.sample(Duration::from_secs(1), 8, None);
+    let sampler = sampler.unwrap();
+    let (a, b) = (key("a"), key("b"));
+    let turn = || tokio::time::sleep(Duration::from_secs(1));
+    // Between two of its turns.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fixture.store.put(&a, "1").await.unwrap();
+    fixture.store.get(&a).await.unwrap();
+    turn().await;
+    assert_eq!((sampler.samples(), sampler.inconsistencies()), (1, 0));
+    fixture.store.get(&b).await.unwrap();
+    fixture.backend.put(&a, "2").await.unwrap();
+    fixture.backend.put(&b, "cached as missing").await.unwrap();
+    for key in [&a, &b] {
+        fixture.store.get(key).await.unwrap();
+    }
+    turn().await;
+    assert_eq!((sampler.samples(), sampler.inconsistencies()), (3, 2));
+}

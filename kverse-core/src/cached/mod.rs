@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join;
 
 pub use cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark, Window};
 pub use epoch::{CacheError, EpochCache};
@@ -32,7 +33,6 @@ pub use replicated::ReplicatedCache;
 pub use sampler::Sampler;
 pub use status::ReplicaStatus;
 pub use timing::Timing;
-#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use view::Rules;
 
@@ -184,8 +184,8 @@ impl KvStore for CachedStore {
     }
 
     async fn check(&self) -> Vec<ComponentHealth> {
-        let (mut components, cache) =
-            tokio::join!(self.shared.backend.check(), self.shared.cache.check());
+        let checks = join(self.shared.backend.check(), self.shared.cache.check());
+        let (mut components, cache) = checks.await;
         components.extend(cache);
         components
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kverse_core::cached::{Mode, Rules};
+use kverse_core::cached::{Mode, ReplicatedCache, Rules, Timing};
 use kverse_core::{CacheStatus, ErrorKind, KvStore, KvStoreExt};
 use tokio::time::{Instant, sleep};
 
 use crate::replica::{Replica, key, replicas, replicas_with};
-use crate::servers::World;
+use crate::servers::{CacheLink, Links, RegisterLink, World};
 
 const LEASE: Duration = Duration::from_secs(2);
 const MARK_WAIT: Duration = Duration::from_millis(2500);
@@ -216,25 +216,31 @@ async fn what_is_written_while_the_cache_warms_up_is_not_cached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_whose_replica_was_paused_after_its_mark_is_not_done() {
-    let (world, [a, b]) = replicas().await;
+async fn a_write_whose_replica_was_paused_after_its_mark_makes_nothing_stale() {
+    let (_world, [a, b]) = replicas().await;
     b.put("1").await.unwrap();
-    a.links.slow(Duration::ZERO);
-    let (store, key) = (Arc::clone(&a.store), key("a"));
-    let links = Arc::clone(&a.links);
-    let put = tokio::spawn(async move { store.put(&key, "late").await });
-    tokio::task::yield_now().await;
-    links.pause(true);
-    sleep(WARMING * 2).await;
-    links.pause(false);
-    let written = put.await.unwrap();
-    let version = b.put("2").await.unwrap();
-    if let Ok(written) = written {
-        // It was marked again, or came before the pause.
-        assert!(written.version < version);
+    let store = Arc::clone(&a.store);
+    let put = tokio::spawn(async move { store.put(&key("a"), "late").await });
+    while b.get().await.1 != CacheStatus::Bypass {
+        assert!(!put.is_finished());
     }
-    assert_eq!(b.get().await.0, "2");
-    drop(world);
+    a.links.pause(true);
+    // Its marker lapses meanwhile.
+    sleep(WARMING).await;
+    let version = b.put("2").await.unwrap();
+    assert_eq!(b.get().await, ("2".to_owned(), CacheStatus::Hit));
+    a.links.pause(false);
+    match put.await.unwrap() {
+        // It was done before the pause, or was marked again after it.
+        Ok(late) => {
+            let newest = if late.version > version { "late" } else { "2" };
+            assert_eq!(b.get().await.0, newest);
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            assert_eq!(b.get().await.0, "2");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,4 +260,33 @@ async fn a_check_names_the_cache_and_its_mode_and_does_not_require_it() {
         .iter()
         .find(|component| component.name == "cache");
     assert!(cache.unwrap().result.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_tell_the_mode() {
+    let world = World::new(1);
+    let registry = prometheus::Registry::new();
+    let links = Links::new(&world);
+    let cache = ReplicatedCache::start(
+        Arc::new(CacheLink(Arc::clone(&links))),
+        Arc::new(RegisterLink(Arc::clone(&links))),
+        Timing::default(),
+        Some(&registry),
+    );
+    let cache = cache.unwrap();
+    while !cache.status().hits {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let text = prometheus::TextEncoder::new()
+        .encode_to_string(&registry.gather())
+        .unwrap();
+    for line in [
+        r#"kverse_cache_mode{mode="on"} 1"#,
+        r#"kverse_cache_mode{mode="off"} 0"#,
+        "kverse_cache_epoch 1",
+        "kverse_cache_reachable 1",
+        r#"kverse_cache_transitions_total{mode="warming"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
 }

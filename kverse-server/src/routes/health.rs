@@ -25,7 +25,7 @@ pub(crate) async fn livez(request: HttpRequest) -> Answer {
     Ok(ok())
 }
 
-/// `GET /health`: every component works.
+/// `GET /health`: every component that is required works.
 pub(crate) async fn health(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
     for check in check(&state).await? {
@@ -49,7 +49,10 @@ pub(crate) async fn readyz(request: HttpRequest, state: Data<State>) -> Answer {
     let checks = checks.iter().map(|check| CheckResponse {
         name: check.name.to_string(),
         status: status(check.result.is_ok()),
-        detail: check.result.as_ref().err().map(ToString::to_string),
+        detail: match &check.result {
+            Ok(()) => check.detail.clone(),
+            Err(error) => Some(error.to_string()),
+        },
         duration_ms: check.elapsed.as_secs_f64() * 1e3,
     });
     Ok(response.json(ReadyResponse {
@@ -71,8 +74,9 @@ async fn check(state: &State) -> Result<Vec<ComponentHealth>> {
 }
 
 fn healthy(check: &ComponentHealth) -> Result<()> {
-    let Err(error) = &check.result else {
-        return Ok(());
+    let error = match &check.result {
+        Err(error) if check.required => error,
+        Ok(()) | Err(_) => return Ok(()),
     };
     let message = format!("{}: {error}", check.name);
     Err(Error::new(ErrorKind::Unavailable, message).with_source(error.clone()))
