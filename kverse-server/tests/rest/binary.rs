@@ -187,11 +187,7 @@ fn wrong_use_ends_with_2_and_says_what_is_wrong() {
         (&[], &[("KVERSE_WORKERS", "0")], "--workers"),
         (&["--workers", "0"], &[], "--workers"),
         (&["--log", "loud=very"], &[], "--log"),
-        (
-            &[],
-            &[("REDIS_URL", "redis://:secret@host")],
-            "this build has no Redis cache",
-        ),
+        (&[], &[("REDIS_URL", "http://:secret@host")], "redis://"),
         (
             &[],
             &[("DATABASE_URL", "oracle://me:secret@host")],

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use kverse_core::{
     CacheStatus, Capabilities, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats, Write,
+    OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats, Timestamp, Write,
     WriteOutcome,
 };
 

@@ -64,7 +64,7 @@ impl<'a> Rows<'a> {
         let numbered = operations.iter().enumerate();
         numbered
             .map(|(index, operation)| {
-                operate(operation).map_err(|error: Error| error.in_transaction(index))
+                operate(operation).map_err(|error: kverse_core::Error| error.in_transaction(index))
             })
             .collect()
     }

@@ -222,7 +222,8 @@ impl EpochCache for RedisCache {
         Ok(found)
     }
 
-    async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<(), CacheError> {
+    async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<Vec<bool>, CacheError> {
+        let mut filled = Vec::with_capacity(fills.len());
         let items = fills.into_iter().map(|fill| {
             let payload = match &fill.found {
                 Ok(Some(entry)) => self.payload(entry.version, Some(entry)),
@@ -243,9 +244,14 @@ impl EpochCache for RedisCache {
                 }
                 Request::Script(script)
             };
-            self.server.query(epoch, Command::Fill, request).await?;
+            match self.server.query(epoch, Command::Fill, request).await? {
+                Value::Array(answers) if answers.len() == chunk.len() => {
+                    filled.extend(answers.into_iter().map(|answer| answer == Value::Int(1)));
+                }
+                _ => return Err(nonsense("fill")),
+            }
         }
-        Ok(())
+        Ok(filled)
     }
 
     /// After a failure some of the keys may be marked: those markers lapse.

@@ -1,18 +1,21 @@
 -- KEYS: epoch, key...   ARGV: run id, longest ms of an entry, of an absence, then a token and V or N for each key; '' gives
--- the lease back.
+-- the lease back. Answers 1 for each key that was filled, else 0.
 local failed = epoch_error(ARGV[1])
 if failed then
   return failed
 end
 local now = now_micros()
+local filled = {}
 for i = 2, #KEYS do
+  filled[i - 1] = 0
   local key, token, payload = KEYS[i], ARGV[2 * i], ARGV[2 * i + 1]
   if redis.pcall('GET', key) == 'KL' .. token then
     if payload == '' then
       redis.call('DEL', key)
     else
       store(key, payload, now, tonumber(ARGV[2]), tonumber(ARGV[3]))
+      filled[i - 1] = 1
     end
   end
 end
-return redis.status_reply('OK')
+return filled
