@@ -322,7 +322,7 @@ impl World<'_> {
 
 /// What a key holds in a version: some are deletes.
 fn held(version: Version) -> Option<Entry> {
-    (version.get() % 4 != 0).then(|| entry(version.get()))
+    (!version.get().is_multiple_of(4)).then(|| entry(version.get()))
 }
 
 async fn run(
