@@ -22,7 +22,8 @@ async fn main() {
     let server = RedisServer::start();
     let now = Timestamp::from(SystemTime::now());
     let options = RedisOptions::default().with_command_timeout(Duration::from_secs(5));
-    let cache = RedisCache::connect(&server.url(), options, now);
+    let url = server.url();
+    let cache = RedisCache::connect(&url, options, now);
     let cache = Arc::new(cache.await.unwrap());
     cache.open_epoch(1).await.unwrap();
     let keys: Vec<Key> = (0..1000)

@@ -158,10 +158,16 @@ impl World<'_> {
             // Without deadlines there is nothing to renew.
             Step::Renew(_) if self.admin.is_none() => {}
             Step::Renew(writer) => {
-                if let Writer::Marked(attempt, keys) = &self.writers[writer] {
-                    let (attempt, keys) = (*attempt, keys.clone());
-                    self.mark(attempt, &keys).await;
-                }
+                let (attempt, keys) = match &self.writers[writer] {
+                    Writer::Idle => return Ok(()),
+                    Writer::Marked(attempt, keys) => (*attempt, keys.clone()),
+                    // It has committed but does not know yet.
+                    Writer::Committed(attempt, commits) => {
+                        let keys = commits.iter().map(|(key, _)| *key);
+                        (*attempt, keys.collect())
+                    }
+                };
+                self.mark(attempt, &keys).await;
             }
             Step::Die(writer) => self.writers[writer] = Writer::Idle,
             Step::Lapse(writer) => self.lapse(writer),
@@ -322,7 +328,7 @@ impl World<'_> {
 
 /// What a key holds in a version: some are deletes.
 fn held(version: Version) -> Option<Entry> {
-    (version.get() % 4 != 0).then(|| entry(version.get()))
+    (!version.get().is_multiple_of(4)).then(|| entry(version.get()))
 }
 
 async fn run(

@@ -331,3 +331,17 @@ async fn services_with_different_prefixes_do_not_meet() {
         assert!(refused.await.is_err(), "{bad}");
     }
 }
+
+/// A writer hears late that it has committed, after its marker lapsed and a later write was cached, and renews.
+#[tokio::test]
+async fn a_renewed_marker_remembers_the_version_that_it_replaced() {
+    let server = RedisServer::start();
+    let cache = open(&server).await;
+    let keys = [key("k")];
+    cache.mark(1, &keys, 1, Duration::ZERO).await.unwrap();
+    let held = lease(&cache, "k").await;
+    fill(&cache, "k", held, Some(entry(5))).await;
+    cache.mark(1, &keys, 1, LONG).await.unwrap();
+    finish(&cache, "k", 1, entry(4)).await;
+    lease(&cache, "k").await;
+}
