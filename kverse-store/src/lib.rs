@@ -10,7 +10,7 @@ mod open;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "testing", unix))]
 pub mod testing;
 #[cfg(feature = "wire")]
 pub mod wire;

@@ -1,5 +1,5 @@
 //! PostgreSQL in bad conditions: restarts, pauses, cut connections, lost answers, late writers, replicas in each other's way.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", unix))]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashMap;
@@ -149,17 +149,17 @@ async fn replicas_on_hot_keys_do_not_get_in_each_others_way() {
                     // Plain puts, conditional ones, deletes, a transaction.
                     0 => {
                         let writes: Vec<_> = keys.map(|key| Write::put(key, "plain")).collect();
-                        write(&*store, writes, &mut written).await;
+                        write(&store, writes, &mut written).await;
                     }
                     1 => {
                         let writes = keys.map(|key| {
                             Write::put(key, "new").with_precondition(Precondition::Absent)
                         });
-                        write(&*store, writes.collect(), &mut written).await;
+                        write(&store, writes.collect(), &mut written).await;
                     }
                     2 => {
                         write(
-                            &*store,
+                            &store,
                             keys.take(3).map(Write::delete).collect(),
                             &mut written,
                         )
