@@ -29,10 +29,22 @@ impl Keys {
     }
 }
 
+/// Bytes that do not compress, as those of most large values.
+fn value(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
 async fn bare(client: &Client, statement: &Statement, keys: &mut Keys, batch: usize, bytes: usize) {
     let mut names: Vec<String> = (0..batch).map(|_| keys.next()).collect();
     names.sort();
-    let value = vec![b'x'; bytes];
+    let value = value(bytes);
     let values: Vec<&[u8]> = names.iter().map(|_| value.as_slice()).collect();
     let versions = vec![0_i64; batch];
     let rows = client.query(statement, &[&names, &values, &versions]).await;
@@ -40,7 +52,7 @@ async fn bare(client: &Client, statement: &Statement, keys: &mut Keys, batch: us
 }
 
 async fn put(store: &PostgresStore, keys: &mut Keys, batch: usize, bytes: usize) {
-    let writes = (0..batch).map(|_| Write::put(keys.next().parse().unwrap(), vec![b'x'; bytes]));
+    let writes = (0..batch).map(|_| Write::put(keys.next().parse().unwrap(), value(bytes)));
     let outcomes = store.write(writes.collect()).await.unwrap();
     assert!(outcomes.iter().all(Result::is_ok));
 }

@@ -307,6 +307,8 @@ async fn a_pause_of_the_server_is_not_waited_for_and_loses_nothing() {
     let health = store.check().await;
     assert!(health[0].result.is_err());
     assert!(started.elapsed() < Duration::from_secs(15));
+    // Longer than an answer is waited for: 200 ms for the statement, 2 s for the way.
+    sleep(Duration::from_secs(4).saturating_sub(started.elapsed())).await;
     server.resume();
     until_ok(async || store.put(&key("after"), "value").await).await;
     let errors = load.check(&store).await;
