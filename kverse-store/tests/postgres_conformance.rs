@@ -1,5 +1,5 @@
 //! The conformance suite on PostgreSQL, with each wrapper that may stand in front of a store that others write too.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", unix))]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The database's clock, as far as this process knows it.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Converts deadlines of this process to the clock of the database, which decides whether a write is too late.
 #[derive(Debug, Default)]
@@ -11,31 +11,37 @@ pub(super) struct DatabaseClock {
 }
 
 impl DatabaseClock {
-    /// The database has just answered that its time was `micros`.
-    pub(super) fn observe(&self, micros: i64) {
+    /// An answer that took no longer tells the time well enough to replace what is known: the clock may have gone back.
+    const QUICK: Duration = Duration::from_millis(100);
+
+    /// The answer to what was asked at `asked` has just come: the database's time was `micros`.
+    pub(super) fn observe(&self, micros: i64, asked: Instant) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        *read = Some((micros, Instant::now()));
+        let now = Instant::now();
+        // An answer that came late makes deadlines earlier than they need be, never later.
+        let is_better = read.is_none_or(|read| at(read, now) < micros);
+        if is_better || now.duration_since(asked) < Self::QUICK {
+            *read = Some((micros, now));
+        }
     }
 
-    /// The database's time at `deadline`, in microseconds, or somewhat earlier: the answer took some time to come.
+    /// The database's time at `deadline`, in microseconds, or somewhat earlier.
     pub(super) fn at(&self, deadline: Instant) -> i64 {
-        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((micros, observed)) = *read else {
-            return 0;
-        };
-        let micros_of =
-            |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        match deadline.checked_duration_since(observed) {
-            Some(later) => micros.saturating_add(micros_of(later)),
-            None => micros.saturating_sub(micros_of(observed.duration_since(deadline))),
-        }
+        let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.map_or(0, |read| at(read, deadline))
+    }
+}
+
+fn at((micros, observed): (i64, Instant), time: Instant) -> i64 {
+    let micros_of = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    match time.checked_duration_since(observed) {
+        Some(later) => micros.saturating_add(micros_of(later)),
+        None => micros.saturating_sub(micros_of(observed.duration_since(time))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -43,9 +49,23 @@ mod tests {
         let clock = DatabaseClock::default();
         assert_eq!(clock.at(Instant::now()), 0, "nothing is known: too late");
         let before = Instant::now();
-        clock.observe(1_000_000_000);
+        clock.observe(1_000_000_000, before);
         assert!(clock.at(before + Duration::from_secs(1)) <= 1_001_000_000);
         assert!(clock.at(before - Duration::from_secs(1)) <= 999_000_000);
         assert!(clock.at(Instant::now() + Duration::from_secs(1)) >= 1_001_000_000);
+    }
+
+    #[test]
+    fn a_late_answer_does_not_spoil_what_is_known() {
+        let (clock, start) = (DatabaseClock::default(), Instant::now());
+        clock.observe(1_000_000_000, start);
+        clock.observe(
+            997_000_000,
+            start.checked_sub(Duration::from_secs(3)).unwrap(),
+        );
+        assert!(clock.at(Instant::now()) >= 1_000_000_000);
+        // A quick answer tells that the clock went back.
+        clock.observe(500_000_000, Instant::now());
+        assert!(clock.at(start + Duration::from_secs(60)) < 600_000_000);
     }
 }

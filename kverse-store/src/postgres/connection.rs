@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use diesel_async::pooled_connection::PoolableConnection;
@@ -45,10 +45,12 @@ impl Connector {
     /// A connection that nothing was asked of yet.
     pub(super) async fn connect(&self) -> Result<AsyncPgConnection, PostgresError> {
         let connecting = connect(self.target.clone(), self.settings.clone());
-        let (connection, now) = timeout(self.wait, self.runtime.spawn(connecting))
-            .await
-            .map_err(|_elapsed| PostgresError::NoConnection(self.wait))???;
-        self.clock.observe(now);
+        // The limit is the task's own: it must not outlive a caller who gave up.
+        let connecting = self.runtime.spawn(timeout(self.wait, connecting));
+        let (connection, now, asked) = connecting
+            .await?
+            .map_err(|_elapsed| PostgresError::NoConnection(self.wait))??;
+        self.clock.observe(now, asked);
         Ok(connection)
     }
 }
@@ -68,7 +70,7 @@ fn settings(config: &PostgresConfig) -> String {
 async fn connect(
     target: Target,
     settings: String,
-) -> Result<(AsyncPgConnection, i64), PostgresError> {
+) -> Result<(AsyncPgConnection, i64, Instant), PostgresError> {
     let connected = match target.tls {
         Some(tls) => {
             let tls = MakeRustlsConnect::new(tls);
@@ -90,8 +92,9 @@ async fn connect(
     };
     let mut connection = connected.map_err(PostgresError::SetUp)?;
     connection.batch_execute(&settings).await?;
+    let asked = Instant::now();
     let now = ReadClock::new().get_result(&mut connection).await?;
-    Ok((connection, now))
+    Ok((connection, now, asked))
 }
 
 impl Manager for Connector {

@@ -127,6 +127,9 @@ pub(super) enum Attempt<'a, T> {
 }
 
 /// Does a transaction: `evaluate` finds out its outcome and what changes, or why nothing does.
+///
+/// # Errors
+/// Nothing was stored.
 pub(super) async fn attempt<'a, T>(
     connections: &Connections,
     connection: &mut AsyncPgConnection,
@@ -141,11 +144,12 @@ pub(super) async fn attempt<'a, T>(
     connections.answer(begin).await?;
     let lock = Lock::new(&all).load::<String>(connection);
     let made = connections.answer(lock).await?;
+    let asked = Instant::now();
     let load = Load::new(&all, &read).load::<StoredRow>(connection);
     let stored = connections.answer(load).await?;
 
     let now = stored.last().map_or(0, |row| row.7);
-    connections.clock().observe(now);
+    connections.clock().observe(now, asked);
     let mut rows = Rows {
         rows: to_rows(&keys.all, stored)?,
         limits,

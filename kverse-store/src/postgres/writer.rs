@@ -164,13 +164,14 @@ impl Writer {
                 return Err(PostgresError::Fenced);
             }
             let fence = self.connections.clock().at(deadline);
+            let asked = Instant::now();
             let put = Put::new(&columns, lifetimes.clone(), fence);
             let put = put.load::<(String, i64, bool, Option<i64>, i64)>(&mut lease);
             match self.connections.answer(put).await {
                 Ok(rows) => {
                     lease.keep();
                     if let Some(row) = rows.last() {
-                        self.connections.clock().observe(row.4);
+                        self.connections.clock().observe(row.4, asked);
                     }
                     return matched(writes, rows);
                 }
@@ -223,11 +224,20 @@ impl Writer {
                         None => Err(PostgresError::Unknown(Box::new(error))),
                     };
                 }
-                Err(error) if error.is_collision() && attempts < ATTEMPTS => {
+                // A connection that breaks takes its transaction with it: nothing is stored.
+                Err(error)
+                    if (error.is_collision() || error.is_lost())
+                        && attempts < ATTEMPTS
+                        && Instant::now() < deadline =>
+                {
                     attempts += 1;
                     // Its locks must not be in the way of those that it gave way to.
                     drop(lease);
                     give_way(attempts).await;
+                }
+                Err(PostgresError::NoAnswer(_)) => {
+                    let message = "the database did not answer in time; nothing was stored";
+                    return Err(Error::new(ErrorKind::Unavailable, message).into());
                 }
                 Err(error) => return Err(error),
             }

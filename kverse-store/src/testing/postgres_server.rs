@@ -185,7 +185,6 @@ impl PostgresServer {
     }
 
     /// The URL of a database of this server behind another address, such as that of a proxy.
-    #[expect(clippy::unused_self, reason = "the user is the server's")]
     pub fn url_at(&self, address: SocketAddr, database: &str) -> String {
         format!("postgresql://{}@{address}/{database}", Self::USER)
     }

@@ -145,6 +145,10 @@ fn send(signal: &str, processes: &[u32]) {
 }
 
 /// Waits for something to become true.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "servers are started and ended outside of async code, also while a test is dropped"
+)]
 pub(super) fn wait_until(what: &str, timeout: Duration, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + timeout;
     while !is_so() {
