@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kverse_core::{KvStore, KvStoreExt, Precondition, PutOptions, Write};
 use kverse_store::postgres::{PostgresConfig, PostgresStore};
 use kverse_store::testing::{PostgresOptions, PostgresServer};
@@ -52,7 +53,8 @@ async fn bare(client: &Client, statement: &Statement, keys: &mut Keys, batch: us
 }
 
 async fn put(store: &PostgresStore, keys: &mut Keys, batch: usize, bytes: usize) {
-    let writes = (0..batch).map(|_| Write::put(keys.next().parse().unwrap(), value(bytes)));
+    let value = Bytes::from(value(bytes));
+    let writes = (0..batch).map(|_| Write::put(keys.next().parse().unwrap(), value.clone()));
     let outcomes = store.write(writes.collect()).await.unwrap();
     assert!(outcomes.iter().all(Result::is_ok));
 }
