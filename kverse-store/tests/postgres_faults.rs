@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kverse_core::cached::{Mode, ModeRegister, ModeState};
+use kverse_core::cached::{Mode, ModeRegister, ModeState, with_write_fence};
 use kverse_core::{
-    Error, ErrorKind, Key, KvStore, KvStoreExt, Operation, Precondition, PutOptions, Version,
-    Write, fence,
+    Error, ErrorKind, Key, KvStore, KvStoreExt, Operation, Precondition, PutOptions, Version, Write,
 };
 use kverse_store::postgres::{PostgresConfig, PostgresStore};
 use kverse_store::testing::{PostgresOptions, PostgresServer, TcpProxy};
@@ -437,10 +436,10 @@ async fn a_write_keeps_to_the_deadline_of_its_task() {
     let fixture = BehindProxy::start().await;
     let put = async || fixture.store.put(&key("warm"), "new").await;
     let passed = Instant::now();
-    let error = fence::with_deadline(passed, put()).await.unwrap_err();
+    let error = with_write_fence(passed.into(), put()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let deadline = Instant::now() + Duration::from_secs(10);
-    fence::with_deadline(deadline, put()).await.unwrap();
+    with_write_fence(deadline.into(), put()).await.unwrap();
 }
 
 /// Another transaction that holds a lock for too long fails the write, for sure and in time.

@@ -18,9 +18,15 @@ pub fn write_fence() -> Option<Instant> {
     FENCE.try_get().ok()
 }
 
+/// Does a write that the backend must not begin to apply after `fence`. The fence goes with the task: a store that hands
+/// the write to a task of its own must hand it over.
+pub async fn with_write_fence<T>(fence: Instant, write: impl Future<Output = T>) -> T {
+    FENCE.scope(fence, write).await
+}
+
 pub(super) async fn fenced<T>(window: Option<Window>, write: impl Future<Output = T>) -> T {
     match window {
-        Some(window) => FENCE.scope(window.fence, write).await,
+        Some(window) => with_write_fence(window.fence, write).await,
         None => write.await,
     }
 }

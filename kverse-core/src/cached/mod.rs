@@ -26,7 +26,7 @@ use futures_util::future::join;
 
 pub use cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark, Window};
 pub use epoch::{CacheError, EpochCache};
-pub use fence::write_fence;
+pub use fence::{with_write_fence, write_fence};
 pub use memory::MemoryCache;
 pub use mode::{Mode, ModeRegister, ModeState};
 pub use replicated::ReplicatedCache;

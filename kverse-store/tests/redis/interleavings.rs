@@ -426,9 +426,8 @@ impl EpochCache for InProcess {
         Ok(now(self.0.lock().unwrap().0.lookup(keys)))
     }
 
-    async fn fill(&self, _epoch: u64, fills: Vec<Fill>) -> Result<(), CacheError> {
-        now(self.0.lock().unwrap().0.fill(fills));
-        Ok(())
+    async fn fill(&self, _epoch: u64, fills: Vec<Fill>) -> Result<Vec<bool>, CacheError> {
+        Ok(now(self.0.lock().unwrap().0.fill(fills)))
     }
 
     async fn mark(
