@@ -191,6 +191,7 @@ impl fmt::Display for ObservedStore {
 
 impl From<prometheus::Error> for Error {
     fn from(error: prometheus::Error) -> Self {
-        Self::new(ErrorKind::Internal, "a metric cannot be registered").with_source(error)
+        let message = format!("a metric cannot be registered: {error}");
+        Self::new(ErrorKind::Internal, message).with_source(error)
     }
 }

@@ -36,7 +36,7 @@ impl Metrics {
         )?;
         let errors = IntCounterVec::new(
             Opts::new(
-                "kverse_cache_errors_total",
+                "kverse_cache_command_errors_total",
                 "Commands to Redis that failed, by error.",
             ),
             &["error"],

@@ -69,7 +69,7 @@ impl RedisCache {
     /// No marker lives longer.
     const LONGEST_MARKER: Duration = Duration::from_secs(24 * 3600);
 
-    /// Has the metrics `kverse_cache_command_duration_seconds`, `kverse_cache_errors_total`, `kverse_cache_garbage_total`
+    /// Has the metrics `kverse_cache_command_duration_seconds`, `kverse_cache_command_errors_total`, `kverse_cache_garbage_total`
     /// and `kverse_cache_connections` in the registry.
     ///
     /// # Errors
