@@ -74,6 +74,17 @@ pub(crate) struct Args {
     )]
     pub(crate) store: String,
 
+    /// The Redis in front of a postgresql: store, which the servers of that database use.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "URL",
+        env = "REDIS_URL",
+        hide_env_values = true
+    )]
+    pub(crate) redis_url: Option<String>,
+
     /// How to print data.
     #[arg(
         short,

@@ -20,7 +20,8 @@ pub(crate) const READS_IN_FLIGHT: usize = 4;
 
 /// Opens a store with everything around it, from the outside in: metrics (if the configuration has a registry), group
 /// commit, the in-process cache, read coalescing, the backend. A remote KVerse has all of that on its side: it only gets
-/// the metrics.
+/// the metrics. PostgreSQL, which others may write too, has no cache in the process, but Redis if the configuration names
+/// one.
 ///
 /// Must be used within a tokio runtime that has everything enabled (`enable_all`, or `#[tokio::main]`): SQLite waits with a
 /// time limit, HTTP needs time and I/O.
@@ -45,6 +46,13 @@ pub(crate) const READS_IN_FLIGHT: usize = 4;
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     // Panics without a timer, here rather than in a task of the first operation, which would only report a timeout.
     drop(tokio::time::sleep(Duration::ZERO));
+    if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {
+        let message = format!(
+            "{} has no use for a Redis cache: leave the URL of Redis away",
+            config.url
+        );
+        return Err(Error::invalid_input(message));
+    }
     let store: Arc<dyn KvStore> = match &config.url {
         StoreUrl::Memory => local(
             Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
@@ -70,13 +78,6 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
             ));
         }
     };
-    if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {
-        let message = format!(
-            "{} has no use for a Redis cache: leave the URL of Redis away",
-            config.url
-        );
-        return Err(Error::invalid_input(message));
-    }
     match &config.metrics {
         Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
         None => Ok(store),

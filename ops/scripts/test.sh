@@ -51,7 +51,7 @@ check format cargo fmt --all --check
 check shellcheck shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
 check licences-and-bans cargo deny --locked --all-features check bans licenses sources
 check clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
-for feature in none sqlite postgres http wire; do
+for feature in none sqlite postgres redis http wire; do
   check "clippy-store-$feature" cargo clippy --locked -p kverse-store --lib --no-default-features \
     --features "${feature/none/}" -- -D warnings
 done

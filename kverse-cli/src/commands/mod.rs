@@ -23,7 +23,9 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure
         return completions::run(shell, output);
     }
     let url: StoreUrl = args.store.parse()?;
-    let store = open(&url).await.map_err(|failure| failure.of_store(&url))?;
+    let store = open(&url, args.redis_url)
+        .await
+        .map_err(|failure| failure.of_store(&url))?;
     let store = store.as_ref();
     let result = match args.command {
         Command::Put(args) => put::run(store, args, output).await,
@@ -37,8 +39,12 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure
     result.map_err(|failure| failure.of_store(&url))
 }
 
-async fn open(url: &StoreUrl) -> Result<Arc<dyn KvStore>, Failure> {
+async fn open(url: &StoreUrl, redis_url: Option<String>) -> Result<Arc<dyn KvStore>, Failure> {
     // One command reads nothing twice.
-    let config = StoreConfig::new(url.clone()).with_cache_bytes(0);
+    let mut config = StoreConfig::new(url.clone()).with_cache_bytes(0);
+    // The variable may be meant for servers: other stores have no use for it.
+    if let (StoreUrl::Postgres(_), Some(redis_url)) = (url, redis_url) {
+        config = config.with_redis_url(Some(redis_url.parse()?));
+    }
     Ok(kverse_store::open(&config).await?)
 }

@@ -24,7 +24,12 @@ fn written(result: &Result<WriteOutcome>) -> Answer {
 }
 
 /// Reads and writes random keys until it is told to stop; every value is unique.
-async fn client(store: HttpStore, name: usize, history: Arc<History>, stop: Arc<AtomicBool>) {
+pub(crate) async fn client(
+    store: HttpStore,
+    name: usize,
+    history: Arc<History>,
+    stop: Arc<AtomicBool>,
+) {
     for number in 0_u32.. {
         if stop.load(Ordering::SeqCst) {
             break;
@@ -62,7 +67,7 @@ async fn client(store: HttpStore, name: usize, history: Arc<History>, stop: Arc<
 }
 
 /// Waits for so many more operations. A busy machine does few of them in any time.
-async fn grows(history: &History, by: usize) {
+pub(crate) async fn grows(history: &History, by: usize) {
     let enough = history.len() + by;
     let deadline = Instant::now() + DEADLINE;
     while history.len() < enough {

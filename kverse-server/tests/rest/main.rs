@@ -15,4 +15,5 @@ mod history;
 mod keys;
 mod metrics;
 mod raw;
+mod replicas;
 mod shutdown;

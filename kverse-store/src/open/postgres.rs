@@ -6,8 +6,10 @@ use kverse_core::cached::{Mode, ModeRegister};
 use kverse_core::{CoalescedStore, Error, ErrorKind, GroupCommitStore, KvStore, Result};
 
 use super::READS_IN_FLIGHT;
+#[cfg(feature = "redis")]
+use crate::RedisUrl;
 use crate::postgres::{PostgresConfig, PostgresStore};
-use crate::{DatabaseUrl, RedisUrl, StoreConfig};
+use crate::{DatabaseUrl, StoreConfig};
 
 /// How often the cache is compared with the database, and how many keys at a time.
 #[cfg(feature = "redis")]
@@ -17,8 +19,14 @@ pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<d
     let postgres = PostgresConfig::new(url).with_limits(config.limits);
     let postgres = Arc::new(PostgresStore::open(postgres).await?);
     let store = match &config.redis_url {
-        Some(redis) => cached(postgres, redis, config).await?,
         None => uncached(postgres).await?,
+        #[cfg(feature = "redis")]
+        Some(redis) => cached(postgres, redis, config).await?,
+        #[cfg(not(feature = "redis"))]
+        Some(redis) => {
+            let message = format!("this build has no cache for {redis}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
     };
     Ok(Arc::new(GroupCommitStore::new(
         store,
@@ -75,14 +83,4 @@ async fn cached(
     )?;
     let (interval, sample) = SAMPLES;
     Ok(Arc::new(store.with_sampling(interval, sample, metrics)?))
-}
-
-#[cfg(not(feature = "redis"))]
-async fn cached(
-    _postgres: Arc<PostgresStore>,
-    _redis: &RedisUrl,
-    _config: &StoreConfig,
-) -> Result<Arc<dyn KvStore>> {
-    let message = "this build has no Redis cache";
-    Err(Error::new(ErrorKind::Unsupported, message))
 }
