@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use prometheus::{Histogram, HistogramOpts, Registry};
+use tokio::time::Instant;
 
 use crate::batch_queue::{BatchQueue, BatchWork};
+use crate::cached::{with_write_fence, write_fence};
 use crate::{
     Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, Operation, OperationOutcome,
     Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
@@ -15,6 +17,8 @@ use crate::{
 /// Writes that arrive while a batch is being written form the next batch (group commit: DeWitt et al., 1984). With no
 /// batch under way a write goes at once, so that a single writer never waits for company. Writes of a key stay in the
 /// order in which they arrived. Transactions and reads pass through.
+///
+/// A batch keeps the earliest [`write_fence`] of its writes; one whose fence has passed is refused.
 ///
 /// One batch is in flight at a time, of at most `max_batch_operations` and `max_batch_bytes` of the inner store's
 /// [`Limits`](crate::Limits); 16 times that may wait, more is `Unavailable`. Must be used within a tokio runtime, in which the
@@ -32,6 +36,12 @@ struct Writes {
 
 type WriteResults = Result<Vec<Result<WriteOutcome>>>;
 
+/// What one caller wants written, and until when it may be.
+struct Call {
+    writes: Vec<Write>,
+    fence: Option<Instant>,
+}
+
 impl GroupCommitStore {
     /// Group commit in front of `inner`. With a registry, the histogram `kverse_store_batch_writes` has the writes of each
     /// batch.
@@ -39,13 +49,26 @@ impl GroupCommitStore {
     /// # Errors
     /// `Internal` if the registry has a metric of this name already.
     pub fn new(inner: Arc<dyn KvStore>, metrics: Option<&Registry>) -> Result<Self> {
+        Self::pipelined(inner, 1, metrics)
+    }
+
+    /// The same with up to `batches` batches in flight, for an inner store that has something to do before the commit and
+    /// groups commits itself. Writes of a key in different batches have no order then.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn pipelined(
+        inner: Arc<dyn KvStore>,
+        batches: usize,
+        metrics: Option<&Registry>,
+    ) -> Result<Self> {
         let batch_sizes = match metrics {
             Some(registry) => Some(register(registry)?),
             None => None,
         };
         let limits = inner.capabilities().limits;
         Ok(Self {
-            queue: BatchQueue::new(Writes { inner, batch_sizes }, limits, 1),
+            queue: BatchQueue::new(Writes { inner, batch_sizes }, limits, batches.max(1)),
         })
     }
 
@@ -66,32 +89,65 @@ fn register(registry: &Registry) -> prometheus::Result<Histogram> {
 
 #[async_trait]
 impl BatchWork for Writes {
-    type Item = Vec<Write>;
+    type Item = Call;
     type Outcome = WriteResults;
 
-    fn size(writes: &Vec<Write>) -> (usize, usize) {
-        (writes.len(), writes.iter().map(Write::size).sum())
+    fn size(call: &Call) -> (usize, usize) {
+        let bytes = call.writes.iter().map(Write::size).sum();
+        (call.writes.len(), bytes)
     }
 
-    async fn run(&self, calls: Vec<Vec<Write>>) -> Vec<WriteResults> {
-        let counts: Vec<usize> = calls.iter().map(Vec::len).collect();
-        let writes: Vec<Write> = calls.into_iter().flatten().collect();
-        let written = writes.len();
-        if let Some(batch_sizes) = &self.batch_sizes {
-            batch_sizes.observe(written as f64);
-        }
-        let mut results = match self.inner.write(writes).await {
-            Ok(results) if results.len() == written => results.into_iter(),
-            Ok(_) => {
-                let error = Error::new(ErrorKind::Internal, "the store lost outcomes of a batch");
-                return counts.iter().map(|_| Err(error.clone())).collect();
+    async fn run(&self, calls: Vec<Call>) -> Vec<WriteResults> {
+        let now = Instant::now();
+        let mut fence: Option<Instant> = None;
+        let mut writes = Vec::with_capacity(calls.len());
+        // How many writes of each call are in the batch; none if it came too late.
+        let mut counts = Vec::with_capacity(calls.len());
+        for call in calls {
+            if call.fence.is_some_and(|fence| fence <= now) {
+                counts.push(None);
+                continue;
             }
-            Err(error) => return counts.iter().map(|_| Err(error.clone())).collect(),
+            fence = fence.into_iter().chain(call.fence).min();
+            counts.push(Some(call.writes.len()));
+            writes.extend(call.writes);
+        }
+        let written = self.write_all(writes, fence).await;
+        let mut results = match written {
+            Ok(results) => Ok(results.into_iter()),
+            Err(error) => Err(error),
         };
-        counts
-            .into_iter()
-            .map(|count| Ok(results.by_ref().take(count).collect()))
-            .collect()
+        let answer = |count| match (count, &mut results) {
+            (None, _) => {
+                let message = "the write waited for too long; nothing was stored";
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+            (Some(count), Ok(results)) => Ok(results.take(count).collect()),
+            (Some(_), Err(error)) => Err(error.clone()),
+        };
+        counts.into_iter().map(answer).collect()
+    }
+}
+
+impl Writes {
+    async fn write_all(&self, writes: Vec<Write>, fence: Option<Instant>) -> WriteResults {
+        let count = writes.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if let Some(batch_sizes) = &self.batch_sizes {
+            batch_sizes.observe(count as f64);
+        }
+        let write = self.inner.write(writes);
+        let results = match fence {
+            Some(fence) => with_write_fence(fence, write).await,
+            None => write.await,
+        }?;
+        if results.len() != count {
+            let message = "the store lost outcomes of a batch";
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+        Ok(results)
     }
 }
 
@@ -106,7 +162,8 @@ impl KvStore for GroupCommitStore {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        self.queue.submit(writes).await?
+        let fence = write_fence();
+        self.queue.submit(Call { writes, fence }).await?
     }
 
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
@@ -133,5 +190,95 @@ impl KvStore for GroupCommitStore {
 impl fmt::Display for GroupCommitStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "group-commit({})", self.inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{KvStoreExt, MemoryStore};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_behind_its_fence_is_refused_and_others_are_done() {
+        let inner = GroupCommitStore::new(Arc::new(MemoryStore::default()), None).unwrap();
+        let store = GroupCommitStore::new(Arc::new(inner), None).unwrap();
+        let (late, early): (Key, Key) = ("late".parse().unwrap(), "early".parse().unwrap());
+        let now = Instant::now();
+        let written = with_write_fence(now, store.put(&late, "1")).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(store.get(&late).await.unwrap(), None);
+
+        let fence = now + Duration::from_secs(1);
+        with_write_fence(fence, store.put(&early, "1"))
+            .await
+            .unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let written = with_write_fence(fence, store.put(&early, "2")).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(store.get(&early).await.unwrap().unwrap().value, "1");
+    }
+
+    /// Says what fence its writes came with, by refusing them.
+    #[derive(Debug)]
+    struct Fenced(MemoryStore);
+
+    #[async_trait]
+    impl KvStore for Fenced {
+        async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
+            self.0.read(keys).await
+        }
+
+        async fn write(&self, _: Vec<Write>) -> WriteResults {
+            let message = format!("{:?}", write_fence());
+            Err(Error::new(ErrorKind::Unavailable, message))
+        }
+
+        async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
+            self.0.transact(operations).await
+        }
+
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            self.0.scan(options).await
+        }
+
+        async fn stats(&self) -> Result<Stats> {
+            self.0.stats().await
+        }
+
+        async fn check(&self) -> Vec<ComponentHealth> {
+            self.0.check().await
+        }
+
+        fn capabilities(&self) -> Capabilities {
+            self.0.capabilities()
+        }
+    }
+
+    impl fmt::Display for Fenced {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("fenced")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_has_the_earliest_fence_of_its_writes() {
+        let store = GroupCommitStore::new(Arc::new(Fenced(MemoryStore::default())), None).unwrap();
+        let key: Key = "k".parse().unwrap();
+        let fence = |secs| Instant::now() + Duration::from_secs(secs);
+        let (first, second) = (fence(2), fence(1));
+        // All three are submitted before the task of the batch runs.
+        let (a, b, c) = tokio::join!(
+            with_write_fence(first, store.put(&key, "1")),
+            with_write_fence(second, store.put(&key, "2")),
+            store.put(&key, "3"),
+        );
+        for written in [a, b, c] {
+            assert_eq!(
+                written.unwrap_err().to_string(),
+                format!("{:?}", Some(second))
+            );
+        }
     }
 }

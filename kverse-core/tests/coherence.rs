@@ -56,7 +56,9 @@ impl Cache for NaiveCache {
         for (key, outcome) in outcomes {
             match outcome {
                 Finish::Done(_, entry) => self.0.lock().unwrap().insert(key, entry),
-                Finish::NotDone | Finish::Unknown => self.0.lock().unwrap().remove(&key),
+                Finish::Uncached(_) | Finish::NotDone | Finish::Unknown => {
+                    self.0.lock().unwrap().remove(&key)
+                }
             };
         }
     }

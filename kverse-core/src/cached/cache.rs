@@ -1,6 +1,7 @@
 //! What a cache must do for reads through it to be never stale.
 
 use std::fmt::{Debug, Display};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -30,6 +31,12 @@ pub trait Cache: Debug + Display + Send + Sync + 'static {
     /// # Errors
     /// The write must not be done: others could serve stale reads.
     async fn mark(&self, keys: &[Key]) -> Result<Mark>;
+
+    /// Keeps the mark of writes that take long from lapsing. Needed only for marks with a [`Window`]. Best effort: a mark
+    /// that has lapsed stays so.
+    async fn renew(&self, mark: &Mark, keys: &[Key]) {
+        let _ = (mark, keys);
+    }
 
     /// Ends the writes that `mark` announced, with one outcome a key. When no other write of the key is in flight, and the
     /// outcome is the newest, it is cached; else the key becomes unknown.
@@ -95,6 +102,8 @@ pub struct Window {
     pub start_by: Instant,
     /// The backend must not begin to apply it after then.
     pub fence: Instant,
+    /// The mark is to be renewed so often while the outcome is not known.
+    pub renew_every: Duration,
 }
 
 /// How a marked write of a key ended.
@@ -102,6 +111,8 @@ pub struct Window {
 pub enum Finish {
     /// It was done: the key has this version, and holds this entry or nothing.
     Done(Version, Option<Entry>),
+    /// It was done with this version, but what the key holds is not to be cached.
+    Uncached(Version),
     /// It was certainly not done.
     NotDone,
     /// It may or may not have been done.

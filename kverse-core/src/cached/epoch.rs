@@ -42,6 +42,16 @@ pub trait EpochCache: Debug + Display + Send + Sync + 'static {
         lifetime: Duration,
     ) -> Result<(), CacheError>;
 
+    /// Has those markers of an attempt that are still there lapse `lifetime` from now. A marker that is gone stays away: it
+    /// would hide that others may have written since.
+    async fn renew(
+        &self,
+        epoch: u64,
+        keys: &[Key],
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError>;
+
     /// Ends the writes of an attempt.
     async fn finish(
         &self,

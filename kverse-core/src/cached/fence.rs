@@ -2,8 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::cache::Window;
-
 tokio::task_local! {
     static FENCE: Instant;
 }
@@ -22,11 +20,4 @@ pub fn write_fence() -> Option<Instant> {
 /// the write to a task of its own must hand it over.
 pub async fn with_write_fence<T>(fence: Instant, write: impl Future<Output = T>) -> T {
     FENCE.scope(fence, write).await
-}
-
-pub(super) async fn fenced<T>(window: Option<Window>, write: impl Future<Output = T>) -> T {
-    match window {
-        Some(window) => with_write_fence(window.fence, write).await,
-        None => write.await,
-    }
 }

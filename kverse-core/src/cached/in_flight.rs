@@ -17,9 +17,9 @@ pub(super) struct InFlight {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Write {
-    pub(super) access: Access,
-    pub(super) since: Instant,
+struct Write {
+    access: Access,
+    since: Instant,
 }
 
 impl InFlight {
@@ -43,8 +43,16 @@ impl InFlight {
         self.lock().insert(attempt, Write { access, since });
     }
 
-    pub(super) fn end(&self, attempt: u64) -> Option<Write> {
-        self.lock().remove(&attempt)
+    pub(super) fn end(&self, attempt: u64) -> Option<Access> {
+        self.lock().remove(&attempt).map(|write| write.access)
+    }
+
+    /// The write takes longer than usual: it counts as begun now.
+    pub(super) fn renew(&self, attempt: u64) -> Option<Access> {
+        let mut writes = self.lock();
+        let write = writes.get_mut(&attempt)?;
+        write.since = Instant::now();
+        Some(write.access)
     }
 
     /// Whether a write under an older revision is under way. One that nobody has ended within `lifetime` of its start is

@@ -54,7 +54,7 @@ impl Marked {
         for ((index, entry), outcome) in self.writes.into_iter().zip(outcomes) {
             finishes[index].1 = match outcome {
                 // What was stored under this write's id is not known to be this value.
-                Ok(outcome) if outcome.replayed => Finish::Unknown,
+                Ok(outcome) if outcome.replayed => Finish::Uncached(outcome.version),
                 Ok(outcome) => {
                     let entry = entry.map(|mut entry| {
                         entry.version = outcome.version;

@@ -227,7 +227,9 @@ impl Shard {
         };
         *writers -= 1;
         match &outcome {
-            Finish::Done(version, _) => *floor = (*floor).max(*version),
+            Finish::Done(version, _) | Finish::Uncached(version) => {
+                *floor = (*floor).max(*version);
+            }
             Finish::NotDone => {}
             // It may have written something newer that nobody will report.
             Finish::Unknown => *tainted = true,

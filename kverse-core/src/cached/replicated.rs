@@ -209,6 +209,7 @@ impl Shared {
         let window = Window {
             start_by,
             fence: start_by + self.timing.fence,
+            renew_every: self.timing.marker_lifetime / 3,
         };
         Some(Mark {
             attempt,
@@ -293,13 +294,27 @@ impl Cache for ReplicatedCache {
         }
     }
 
+    async fn renew(&self, mark: &Mark, keys: &[Key]) {
+        let shared = &*self.shared;
+        let Some(Access { epoch, mode, .. }) = shared.in_flight.renew(mark.attempt) else {
+            return;
+        };
+        if mode == Mode::Off || shared.breaker.is_open() {
+            return;
+        }
+        let began = Instant::now();
+        let lifetime = shared.timing.marker_lifetime;
+        let renewed = shared.cache.renew(epoch, keys, mark.attempt, lifetime);
+        shared.note(epoch, began, &renewed.await);
+    }
+
     async fn finish(&self, mark: Mark, outcomes: Vec<(Key, Finish)>) {
         let shared = &*self.shared;
         // Nobody has missed it for as long as a marker lives: it is over, and its marker has lapsed.
-        let Some(write) = shared.in_flight.end(mark.attempt) else {
+        let Some(access) = shared.in_flight.end(mark.attempt) else {
             return;
         };
-        let Access { epoch, mode, .. } = write.access;
+        let Access { epoch, mode, .. } = access;
         if mode == Mode::Off {
             return;
         }
@@ -331,11 +346,11 @@ impl Cache for ReplicatedCache {
 }
 
 /// While the cache warms up, unmarked writes of an older view may still be under way: the newest marked write need not be
-/// the newest. So its marker is left to lapse.
+/// the newest.
 fn uncached((key, outcome): (Key, Finish)) -> (Key, Finish) {
     match outcome {
-        Finish::Done(..) => (key, Finish::Unknown),
-        Finish::NotDone | Finish::Unknown => (key, outcome),
+        Finish::Done(version, _) => (key, Finish::Uncached(version)),
+        Finish::Uncached(_) | Finish::NotDone | Finish::Unknown => (key, outcome),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What the tasks of a cached store share.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark};
-use super::fence::fenced;
+use super::fence::with_write_fence;
 use super::flights::{Flight, Flights};
 use super::marked::Marked;
 use super::sampler::Sampled;
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     pub(super) backend: Arc<dyn KvStore>,
     pub(super) sampled: Sampled,
     flights: Flights,
+    /// One permit for each write that the cache is being told the outcome of in the background.
+    finishing: Arc<Semaphore>,
 }
 
 /// A key that a read wants, until it is found.
@@ -66,6 +70,8 @@ impl Shared {
     const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(5)];
     /// So often a write is marked again whose mark was about to lapse before it reached the backend.
     const MARKS: usize = 3;
+    /// So many writes may be answered before the cache knows their outcome; then they wait for it.
+    const FINISHING: usize = 64;
 
     pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Self {
         Self {
@@ -73,6 +79,7 @@ impl Shared {
             backend,
             sampled: Sampled::default(),
             flights: Flights::default(),
+            finishing: Arc::new(Semaphore::new(Self::FINISHING)),
         }
     }
 
@@ -199,7 +206,10 @@ impl Shared {
         found
     }
 
-    pub(super) async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
+    pub(super) async fn write(
+        self: &Arc<Self>,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Result<WriteOutcome>>> {
         let mut marked = Marked::default();
         for write in &writes {
             marked.add(write);
@@ -208,17 +218,18 @@ impl Shared {
             return self.backend.write(writes).await;
         }
         let mark = self.mark(&marked.keys).await?;
-        let results = fenced(mark.window, self.backend.write(writes)).await;
+        let write = self.backend.write(writes);
+        let results = self.marked(&mark, &marked.keys, write).await;
         let outcomes = results
             .as_ref()
             .ok()
             .map(|results| results.iter().map(Result::as_ref));
-        self.cache.finish(mark, marked.outcomes(outcomes)).await;
+        self.finish(mark, marked.outcomes(outcomes)).await;
         results
     }
 
     pub(super) async fn transact(
-        &self,
+        self: &Arc<Self>,
         operations: Vec<Operation>,
     ) -> Result<Vec<OperationOutcome>> {
         let mut marked = Marked::default();
@@ -231,7 +242,8 @@ impl Shared {
             return self.backend.transact(operations).await;
         }
         let mark = self.mark(&marked.keys).await?;
-        let results = fenced(mark.window, self.backend.transact(operations)).await;
+        let transaction = self.backend.transact(operations);
+        let results = self.marked(&mark, &marked.keys, transaction).await;
         let outcomes = match &results {
             Ok(results) => Some(results.iter().filter_map(|result| match result {
                 OperationOutcome::Write(outcome) => Some(Ok(outcome)),
@@ -239,12 +251,40 @@ impl Shared {
             })),
             Err(_) => None,
         };
-        self.cache.finish(mark, marked.outcomes(outcomes)).await;
+        self.finish(mark, marked.outcomes(outcomes)).await;
         results
     }
 
+    /// Does a write of keys within its mark, and keeps the mark standing for as long as it takes.
+    async fn marked<T>(&self, mark: &Mark, keys: &[Key], write: impl Future<Output = T>) -> T {
+        let Some(window) = mark.window else {
+            return write.await;
+        };
+        let mut write = pin!(with_write_fence(window.fence, write));
+        loop {
+            match timeout(window.renew_every, &mut write).await {
+                Ok(result) => return result,
+                Err(_elapsed) => self.cache.renew(mark, keys).await,
+            }
+        }
+    }
+
+    /// Tells the cache how a marked write ended. A shared cache is told in the background, which nobody waits for: readers
+    /// who meet the mark go to the backend.
+    async fn finish(self: &Arc<Self>, mark: Mark, outcomes: Vec<(Key, Finish)>) {
+        if mark.window.is_none() {
+            return self.cache.finish(mark, outcomes).await;
+        }
+        let turn = Arc::clone(&self.finishing).acquire_owned().await;
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            shared.cache.finish(mark, outcomes).await;
+            drop(turn);
+        });
+    }
+
     /// Marks keys, with enough time left to write them.
-    async fn mark(&self, keys: &[Key]) -> Result<Mark> {
+    async fn mark(self: &Arc<Self>, keys: &[Key]) -> Result<Mark> {
         for _ in 0..Self::MARKS {
             let mark = self.cache.mark(keys).await?;
             if mark
@@ -254,7 +294,7 @@ impl Shared {
                 return Ok(mark);
             }
             let not_done = keys.iter().map(|key| (key.clone(), Finish::NotDone));
-            self.cache.finish(mark, not_done.collect()).await;
+            self.finish(mark, not_done.collect()).await;
         }
         let message = "the cache is too slow to write through it";
         Err(Error::new(ErrorKind::Unavailable, message))

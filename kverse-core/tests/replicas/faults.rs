@@ -32,9 +32,9 @@ async fn a_replica_that_joins_writes_and_hits_at_once() {
     let second = Replica::start(&world);
     second.put("2").await.unwrap();
     assert!(began.elapsed() < Duration::from_millis(200));
-    assert_eq!(first.get().await, ("2".to_owned(), CacheStatus::Hit));
+    first.hit("2").await;
     second.until(Mode::On, 0).await;
-    assert_eq!(second.get().await, ("2".to_owned(), CacheStatus::Hit));
+    second.hit("2").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn what_one_replica_writes_the_other_reads_from_the_cache() {
     let (_world, [a, b]) = replicas().await;
     for value in ["1", "2", "3"] {
         a.put(value).await.unwrap();
-        assert_eq!(b.get().await, (value.to_owned(), CacheStatus::Hit));
+        b.hit(value).await;
     }
 }
 
@@ -107,7 +107,7 @@ async fn the_cache_comes_back_once_every_replica_reaches_it() {
     assert!(b.until(Mode::On, 1).await < Duration::from_secs(10));
     a.until(Mode::On, 1).await;
     a.put("2").await.unwrap();
-    assert_eq!(b.get().await, ("2".to_owned(), CacheStatus::Hit));
+    b.hit("2").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,9 +128,10 @@ async fn without_the_cache_for_all_the_service_runs_on_the_database() {
 async fn without_the_register_nothing_is_written_and_no_hit_is_served() {
     let (_world, [a]) = replicas().await;
     a.put("1").await.unwrap();
+    a.hit("1").await;
     a.links.cut_database(true);
     // The lease of the last query still holds.
-    assert_eq!(a.get().await, ("1".to_owned(), CacheStatus::Hit));
+    a.hit("1").await;
     sleep(LEASE).await;
     assert_eq!(a.cache.status().mode, None);
     a.store.read(&[key("a")]).await.unwrap_err();
@@ -186,6 +187,22 @@ async fn a_slow_write_of_an_older_view_is_waited_for() {
     assert_eq!(b.get().await.0, "slow");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_takes_longer_than_a_marker_lives_keeps_its_marker() {
+    let (_world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    a.links.slow_writes(3 * WARMING);
+    let store = Arc::clone(&a.store);
+    // Longer than a caller waits: the write goes on without it.
+    let put = tokio::spawn(async move { store.put(&key("a"), "slow").await });
+    sleep(2 * WARMING).await;
+    assert_eq!(b.get().await, ("1".to_owned(), CacheStatus::Bypass));
+    sleep(2 * WARMING).await;
+    b.hit("slow").await;
+    let error = put.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+}
+
 /// A slow write that began without a mark ends after a marked one of the warming cache. What is read then.
 async fn read_after_overtaken_write(rules: Rules) -> String {
     let (_world, [a, b]) = replicas_with(rules).await;
@@ -228,7 +245,7 @@ async fn a_write_whose_replica_was_paused_after_its_mark_makes_nothing_stale() {
     // Its marker lapses meanwhile.
     sleep(WARMING).await;
     let version = b.put("2").await.unwrap();
-    assert_eq!(b.get().await, ("2".to_owned(), CacheStatus::Hit));
+    b.hit("2").await;
     a.links.pause(false);
     match put.await.unwrap() {
         // It was done before the pause, or was marked again after it.

@@ -58,6 +58,19 @@ impl Replica {
         (String::from_utf8_lossy(&value).into_owned(), read.cache)
     }
 
+    /// Reads this value until it is a hit: soon after the write, which does not wait for the cache.
+    pub(crate) async fn hit(&self, value: &str) {
+        for _ in 0..100 {
+            let (read, status) = self.get().await;
+            assert_eq!(read, value);
+            if status == CacheStatus::Hit {
+                return;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{value} is not cached");
+    }
+
     /// Waits until the replica is in this mode, in an epoch later than `epoch`, for a bounded time. How long it took.
     pub(crate) async fn until(&self, mode: Mode, epoch: u64) -> Duration {
         let began = Instant::now();

@@ -188,6 +188,22 @@ impl CacheServer {
         Ok(())
     }
 
+    fn renew(
+        &mut self,
+        epoch: u64,
+        key: &Key,
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError> {
+        let state = self.epoch(epoch)?.keys.get_mut(key);
+        if let Some(KeyState::Marker { deadlines, .. }) = state
+            && let Some(deadline) = deadlines.get_mut(&attempt)
+        {
+            *deadline = Instant::now() + lifetime;
+        }
+        Ok(())
+    }
+
     fn finish(
         &mut self,
         epoch: u64,
@@ -201,8 +217,8 @@ impl CacheServer {
             return Ok(());
         }
         let done = match &outcome {
-            Finish::Done(version, _) => *version,
-            _ => Version::NONE,
+            Finish::Done(version, _) | Finish::Uncached(version) => *version,
+            Finish::NotDone | Finish::Unknown => Version::NONE,
         };
         match keys.get_mut(&key) {
             Some(KeyState::Marker {
@@ -401,6 +417,21 @@ impl EpochCache for CacheLink {
             .cache(|cache| {
                 keys.iter()
                     .try_for_each(|key| cache.mark(epoch, key, attempt, lifetime))
+            })
+            .await
+    }
+
+    async fn renew(
+        &self,
+        epoch: u64,
+        keys: &[Key],
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError> {
+        self.0
+            .cache(|cache| {
+                keys.iter()
+                    .try_for_each(|key| cache.renew(epoch, key, attempt, lifetime))
             })
             .await
     }

@@ -15,34 +15,34 @@ use crate::{DatabaseUrl, StoreConfig};
 #[cfg(feature = "redis")]
 const SAMPLES: (std::time::Duration, usize) = (std::time::Duration::from_secs(5), 16);
 
+/// How many batches are marked, committed or waiting for their commit.
+#[cfg(feature = "redis")]
+const BATCHES_IN_FLIGHT: usize = 2;
+
 pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     let postgres = PostgresConfig::new(url).with_limits(config.limits);
     let postgres = Arc::new(PostgresStore::open(postgres).await?);
-    let store = match &config.redis_url {
-        None => uncached(postgres).await?,
+    match &config.redis_url {
+        None => uncached(postgres, config).await,
         #[cfg(feature = "redis")]
-        Some(redis) => cached(postgres, redis, config).await?,
+        Some(redis) => cached(postgres, redis, config).await,
         #[cfg(not(feature = "redis"))]
         Some(redis) => {
             let message = format!("this build has no cache for {redis}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            Err(Error::new(ErrorKind::Unsupported, message))
         }
-    };
-    Ok(Arc::new(GroupCommitStore::new(
-        store,
-        config.metrics.as_ref(),
-    )?))
+    }
 }
 
-fn coalesced(postgres: &Arc<PostgresStore>) -> Arc<dyn KvStore> {
-    Arc::new(CoalescedStore::new(
-        Arc::clone(postgres) as _,
-        READS_IN_FLIGHT,
-    ))
+/// Writes share commits, reads share queries.
+fn grouped(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    let coalesced = Arc::new(CoalescedStore::new(postgres, READS_IN_FLIGHT));
+    let grouped = GroupCommitStore::new(coalesced, config.metrics.as_ref())?;
+    Ok(Arc::new(grouped))
 }
 
 /// The database alone, which must not be written past a cache that others read.
-async fn uncached(postgres: Arc<PostgresStore>) -> Result<Arc<dyn KvStore>> {
+async fn uncached(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     let state = postgres.mode_register()?.read().await?;
     if state.mode != Mode::Off {
         let message = format!(
@@ -50,7 +50,7 @@ async fn uncached(postgres: Arc<PostgresStore>) -> Result<Arc<dyn KvStore>> {
         );
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    Ok(coalesced(&postgres))
+    grouped(postgres, config)
 }
 
 #[cfg(feature = "redis")]
@@ -78,9 +78,15 @@ async fn cached(
     let cache = ReplicatedCache::start(Arc::new(cache), register, Timing::default(), metrics)?;
     let store = CachedStore::new(
         Arc::new(cache),
-        coalesced(&postgres),
+        grouped(postgres, config)?,
         Arc::clone(&config.clock),
     )?;
     let (interval, sample) = SAMPLES;
-    Ok(Arc::new(store.with_sampling(interval, sample, metrics)?))
+    let store = Arc::new(store.with_sampling(interval, sample, metrics)?);
+    // While one batch is committed, the next marks its keys.
+    Ok(Arc::new(GroupCommitStore::pipelined(
+        store,
+        BATCHES_IN_FLIGHT,
+        None,
+    )?))
 }

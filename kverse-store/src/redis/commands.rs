@@ -10,17 +10,19 @@ pub(super) enum Command {
     Lookup,
     Fill,
     Mark,
+    Renew,
     Finish,
     Epoch,
     Sweep,
 }
 
 impl Command {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Get,
         Self::Lookup,
         Self::Fill,
         Self::Mark,
+        Self::Renew,
         Self::Finish,
         Self::Epoch,
         Self::Sweep,
@@ -32,6 +34,7 @@ impl Command {
             Self::Lookup => "lookup",
             Self::Fill => "fill",
             Self::Mark => "mark",
+            Self::Renew => "renew",
             Self::Finish => "finish",
             Self::Epoch => "epoch",
             Self::Sweep => "sweep",
@@ -64,6 +67,7 @@ pub(super) struct Scripts {
     pub(super) lookup: Script,
     pub(super) fill: Script,
     pub(super) mark: Script,
+    pub(super) renew: Script,
     pub(super) finish: Script,
 }
 
@@ -76,6 +80,7 @@ impl Default for Scripts {
             lookup: script(include_str!("scripts/lookup.lua")),
             fill: script(include_str!("scripts/fill.lua")),
             mark: script(include_str!("scripts/mark.lua")),
+            renew: script(include_str!("scripts/renew.lua")),
             finish: script(include_str!("scripts/finish.lua")),
         }
     }

@@ -147,6 +147,31 @@ impl RedisCache {
         Ok(answers.into_iter().zip(tokens).map(lookup).collect())
     }
 
+    /// Has markers of an attempt lapse `lifetime` from now, by one of the scripts for that.
+    async fn set_deadline(
+        &self,
+        (command, script): (Command, &redis::Script),
+        epoch: u64,
+        keys: &[Key],
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError> {
+        let lifetime = lifetime.min(Self::LONGEST_MARKER);
+        let micros = u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX);
+        for keys in keys.chunks(MAX_KEYS) {
+            let request = |link: &Link| {
+                let mut invocation = self.begin(script, link, epoch);
+                invocation.arg(attempt.to_be_bytes().as_slice()).arg(micros);
+                for key in keys {
+                    invocation.key(self.server.key(epoch, key));
+                }
+                Request::Script(invocation)
+            };
+            self.server.query(epoch, command, request).await?;
+        }
+        Ok(())
+    }
+
     /// A script with what each begins with.
     fn begin<'a>(
         &self,
@@ -262,20 +287,21 @@ impl EpochCache for RedisCache {
         attempt: u64,
         lifetime: Duration,
     ) -> Result<(), CacheError> {
-        let lifetime = lifetime.min(Self::LONGEST_MARKER);
-        let micros = u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX);
-        for keys in keys.chunks(MAX_KEYS) {
-            let request = |link: &Link| {
-                let mut script = self.begin(&self.scripts.mark, link, epoch);
-                script.arg(attempt.to_be_bytes().as_slice()).arg(micros);
-                for key in keys {
-                    script.key(self.server.key(epoch, key));
-                }
-                Request::Script(script)
-            };
-            self.server.query(epoch, Command::Mark, request).await?;
-        }
-        Ok(())
+        let mark = (Command::Mark, &self.scripts.mark);
+        self.set_deadline(mark, epoch, keys, attempt, lifetime)
+            .await
+    }
+
+    async fn renew(
+        &self,
+        epoch: u64,
+        keys: &[Key],
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError> {
+        let renew = (Command::Renew, &self.scripts.renew);
+        self.set_deadline(renew, epoch, keys, attempt, lifetime)
+            .await
     }
 
     /// The markers of writes whose outcome is unknown stay until they lapse.
@@ -291,6 +317,9 @@ impl EpochCache for RedisCache {
                 Finish::Done(version, entry) => {
                     let payload = self.payload(version, entry.as_ref());
                     Some((key, version.get().to_be_bytes().to_vec(), payload))
+                }
+                Finish::Uncached(version) => {
+                    Some((key, version.get().to_be_bytes().to_vec(), Vec::new()))
                 }
                 Finish::NotDone => Some((key, Vec::new(), Vec::new())),
                 Finish::Unknown => None,

@@ -28,9 +28,11 @@ enum Step {
     Write(usize, usize),
     /// Instead of finishing, report that the outcome is unknown.
     LoseOutcome(usize),
+    /// Instead of caching what was committed, only report that it was.
+    NotCached(usize),
     /// Instead of committing, finish as not done.
     RollBack(usize),
-    /// Mark again what is in flight.
+    /// Renew the markers of what is in flight, which may have lapsed.
     Renew(usize),
     /// Forget everything, without finishing.
     Die(usize),
@@ -50,6 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => (0..3usize, 1..4usize).prop_map(|(writer, keys)| Step::Write(writer, keys)),
         1 => (0..3usize).prop_map(Step::LoseOutcome),
+        1 => (0..3usize).prop_map(Step::NotCached),
         2 => (0..3usize).prop_map(Step::RollBack),
         12 => (0..3usize, 0..KEYS).prop_map(|(reader, key)| Step::Read(reader, key)),
         1 => (0..3usize).prop_map(Step::FailToRead),
@@ -147,6 +150,15 @@ impl World<'_> {
                     }
                 }
             }
+            Step::NotCached(writer) => {
+                if let Writer::Committed(attempt, commits) = &self.writers[writer] {
+                    let commits = commits.iter();
+                    let keys = commits.map(|(key, version)| (*key, Finish::Uncached(*version)));
+                    let (attempt, keys) = (*attempt, keys.collect());
+                    self.writers[writer] = Writer::Idle;
+                    self.finish(writer, attempt, keys).await;
+                }
+            }
             Step::RollBack(writer) => {
                 if let Writer::Marked(attempt, keys) = &self.writers[writer] {
                     let keys = keys.iter().map(|key| (*key, Finish::NotDone));
@@ -167,7 +179,7 @@ impl World<'_> {
                         (*attempt, keys.collect())
                     }
                 };
-                self.mark(attempt, &keys).await;
+                self.renew(attempt, &keys).await;
             }
             Step::Die(writer) => self.writers[writer] = Writer::Idle,
             Step::Lapse(writer) => self.lapse(writer),
@@ -199,6 +211,15 @@ impl World<'_> {
             .unwrap();
         for key in keys {
             self.reference[*key].mark(attempt);
+        }
+    }
+
+    async fn renew(&mut self, attempt: u64, keys: &[usize]) {
+        let names: Vec<Key> = keys.iter().map(|key| self.names[*key].clone()).collect();
+        let renewed = self.cache.renew(self.epoch, &names, attempt, LONG).await;
+        renewed.unwrap();
+        for key in keys {
+            self.reference[*key].renew(attempt);
         }
     }
 
@@ -439,6 +460,10 @@ impl EpochCache for InProcess {
     ) -> Result<(), CacheError> {
         let (cache, marks) = &mut *self.0.lock().unwrap();
         marks.insert(attempt, now(cache.mark(keys)).unwrap());
+        Ok(())
+    }
+
+    async fn renew(&self, _: u64, _: &[Key], _: u64, _: Duration) -> Result<(), CacheError> {
         Ok(())
     }
 

@@ -334,7 +334,7 @@ async fn services_with_different_prefixes_do_not_meet() {
 
 /// A writer hears late that it has committed, after its marker lapsed and a later write was cached, and renews.
 #[tokio::test]
-async fn a_renewed_marker_remembers_the_version_that_it_replaced() {
+async fn a_marker_remembers_the_version_that_it_replaced() {
     let server = RedisServer::start();
     let cache = open(&server).await;
     let keys = [key("k")];
@@ -343,5 +343,36 @@ async fn a_renewed_marker_remembers_the_version_that_it_replaced() {
     fill(&cache, "k", held, Some(entry(5))).await;
     cache.mark(1, &keys, 1, LONG).await.unwrap();
     finish(&cache, "k", 1, entry(4)).await;
+    lease(&cache, "k").await;
+}
+
+#[tokio::test]
+async fn a_renewed_marker_stands_longer() {
+    let server = RedisServer::start();
+    let cache = open(&server).await;
+    let keys = [key("k")];
+    cache.mark(1, &keys, 1, Duration::ZERO).await.unwrap();
+    cache.renew(1, &keys, 1, LONG).await.unwrap();
+    assert_eq!(look(&cache, "k").await.unwrap(), Lookup::Bypass);
+    finish(&cache, "k", 1, entry(1)).await;
+    let hit = Lookup::Hit(Some(entry(1)));
+    assert_eq!(look(&cache, "k").await.unwrap(), hit);
+}
+
+/// Another write was done in between, and its entry evicted: nothing would tell that the first write is the older one.
+#[tokio::test]
+async fn a_marker_that_is_gone_is_not_renewed() {
+    let server = RedisServer::start();
+    let cache = open(&server).await;
+    let keys = [key("k")];
+    cache.mark(1, &keys, 1, Duration::ZERO).await.unwrap();
+    cache.mark(1, &keys, 2, LONG).await.unwrap();
+    finish(&cache, "k", 2, entry(2)).await;
+    redis::cmd("DEL")
+        .arg("kv:1:k")
+        .query::<()>(&mut admin(&server))
+        .unwrap();
+    cache.renew(1, &keys, 1, LONG).await.unwrap();
+    finish(&cache, "k", 1, entry(1)).await;
     lease(&cache, "k").await;
 }

@@ -70,9 +70,17 @@ impl State {
         };
     }
 
+    pub(crate) fn renew(&mut self, attempt: u64) {
+        if let Self::Marked { attempts, .. } = self {
+            for (other, lapsed) in attempts {
+                *lapsed &= *other != attempt;
+            }
+        }
+    }
+
     pub(crate) fn finish(&mut self, attempt: u64, outcome: &Finish) {
         let version = match outcome {
-            Finish::Done(version, _) => Some(*version),
+            Finish::Done(version, _) | Finish::Uncached(version) => Some(*version),
             Finish::NotDone => None,
             Finish::Unknown => return,
         };

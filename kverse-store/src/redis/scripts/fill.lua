@@ -1,6 +1,6 @@
 -- KEYS: epoch, key...   ARGV: run id, longest ms of an entry, of an absence, then a token and V or N for each key; '' gives
 -- the lease back. Answers 1 for each key that was filled, else 0.
-local failed = epoch_error(ARGV[1])
+local failed = epoch_error(call('GET', KEYS[1]))
 if failed then
   return failed
 end
@@ -9,9 +9,9 @@ local filled = {}
 for i = 2, #KEYS do
   filled[i - 1] = 0
   local key, token, payload = KEYS[i], ARGV[2 * i], ARGV[2 * i + 1]
-  if redis.pcall('GET', key) == 'KL' .. token then
+  if pcall_redis('GET', key) == 'KL' .. token then
     if payload == '' then
-      redis.call('DEL', key)
+      call('DEL', key)
     else
       store(key, payload, now, tonumber(ARGV[2]), tonumber(ARGV[3]))
       filled[i - 1] = 1

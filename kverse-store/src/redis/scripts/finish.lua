@@ -1,50 +1,43 @@
 -- KEYS: epoch, key...   ARGV: run id, attempt, longest ms of an entry, of an absence, then a version and V or N for each
 -- key. The version is '' if the write was not done; V or N is '' if it is not to be cached.
-local failed = epoch_error(ARGV[1])
+local found = call('MGET', unpack(KEYS))
+local failed = epoch_error(found[1])
 if failed then
   return failed
 end
-local now = now_micros()
+local now, attempt = now_micros(), ARGV[2]
+local max_entry_ms, max_absent_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function finish_marker(key, marker, version, payload)
-  local floor, taint = string.sub(marker, 3, 10), string.sub(marker, 11, 11)
-  local live, dropped, found = {}, false, false
-  each_attempt(marker, function(attempt, deadline)
-    if attempt == ARGV[2] then
-      found = true
-    elseif deadline > now then
-      live[#live + 1] = attempt .. struct.pack('>I8', deadline)
-    else
-      dropped = true
-    end
-  end)
-  if not found then
+  local live, any_lapsed, is_there = others(marker, attempt, now)
+  if not is_there then
     return -- another's marker
   end
+  local floor, taint = sub(marker, 3, 10), sub(marker, 11, 11)
   if version ~= '' and is_newer(version, floor) then
     floor = version
   end
   -- Its writer may have committed something newer that nobody will report.
-  if dropped then
+  if any_lapsed then
     taint = '\1'
   end
-  if #live > 0 then
-    redis.call('SET', key, 'KM' .. floor .. taint .. table.concat(live))
+  if live ~= '' then
+    call('SET', key, 'KM' .. floor .. taint .. live)
   elseif payload ~= '' and version == floor and taint == '\0' then
-    store(key, payload, now, tonumber(ARGV[3]), tonumber(ARGV[4]))
+    store(key, payload, now, max_entry_ms, max_absent_ms)
   else
-    redis.call('DEL', key)
+    call('DEL', key)
   end
 end
 
 for i = 2, #KEYS do
-  local key, version, payload = KEYS[i], ARGV[2 * i + 1], ARGV[2 * i + 2]
-  local state, value = state_of(key)
+  local key, value, version = KEYS[i], found[i], ARGV[2 * i + 1]
+  local state = state_of(value)
   if state == 'M' then
-    finish_marker(key, value, version, payload)
-  elseif version ~= '' and (state == 'L' or (state and is_newer(version, string.sub(value, 3, 10)))) then
+    finish_marker(key, value, version, ARGV[2 * i + 2])
+  elseif version ~= '' and (state == 'L' or (state and is_newer(version, sub(value, 3, 10)))) then
     -- The marker lapsed, and what came after it may be from before this write.
-    redis.call('DEL', key)
+    call('DEL', key)
   end
 end
 return redis.status_reply('OK')
