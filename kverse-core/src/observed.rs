@@ -105,6 +105,11 @@ impl ObservedStore {
         })
     }
 
+    /// Not the `Arc`, which is a store too and would box each future once more.
+    fn inner(&self) -> &dyn KvStore {
+        &*self.inner
+    }
+
     fn failed(&self, operation: &str, error: &Error) {
         self.errors
             .with_label_values(&[operation, error.kind().code()])
@@ -132,7 +137,7 @@ impl ObservedStore {
 impl KvStore for ObservedStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
         let call = self
-            .inner
+            .inner()
             .read(keys)
             .instrument(debug_span!("read", keys = keys.len()));
         let outcomes = self.observe("read", &self.durations.read, call).await?;
@@ -149,7 +154,7 @@ impl KvStore for ObservedStore {
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
         let span = debug_span!("write", writes = writes.len());
-        let call = self.inner.write(writes).instrument(span);
+        let call = self.inner().write(writes).instrument(span);
         let results = self.observe("write", &self.durations.write, call).await?;
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
             self.failed("write", error);
@@ -159,27 +164,27 @@ impl KvStore for ObservedStore {
 
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
         let span = debug_span!("transact", operations = operations.len());
-        let call = self.inner.transact(operations).instrument(span);
+        let call = self.inner().transact(operations).instrument(span);
         self.observe("transact", &self.durations.transact, call)
             .await
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
-        let call = self.inner.scan(options).instrument(debug_span!("scan"));
+        let call = self.inner().scan(options).instrument(debug_span!("scan"));
         self.observe("scan", &self.durations.scan, call).await
     }
 
     async fn stats(&self) -> Result<Stats> {
-        let call = self.inner.stats().instrument(debug_span!("stats"));
+        let call = self.inner().stats().instrument(debug_span!("stats"));
         self.observe("stats", &self.durations.stats, call).await
     }
 
     async fn check(&self) -> Vec<ComponentHealth> {
-        self.inner.check().await
+        self.inner().check().await
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.inner().capabilities()
     }
 }
 

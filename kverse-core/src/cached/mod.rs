@@ -157,7 +157,8 @@ impl KvStore for CachedStore {
             return self.within_budget(outcomes);
         }
         let wanted = keys.iter().cloned().zip(found).map(Wanted::new).collect();
-        let found = self.shared.resolve(wanted).await?;
+        // Boxed, so that a hit does not pay for its size.
+        let found = Box::pin(self.shared.resolve(wanted)).await?;
         let outcome = |(entry, status)| match status {
             CacheStatus::Hit => self.hit(entry),
             _ => ReadOutcome::new(entry, status),

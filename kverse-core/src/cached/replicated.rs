@@ -228,13 +228,13 @@ impl Cache for ReplicatedCache {
     async fn lookup(&self, keys: &[Key]) -> Vec<Lookup> {
         let shared = &*self.shared;
         let off = || vec![Lookup::Off; keys.len()];
-        let Some(access) = shared.view.hits() else {
+        let began = Instant::now();
+        let Some(access) = shared.view.hits(began) else {
             return off();
         };
         if shared.breaker.is_open() {
             return off();
         }
-        let began = Instant::now();
         let found = shared.cache.lookup(access.epoch, keys).await;
         shared.note(access.epoch, began, &found);
         match found {
@@ -247,10 +247,10 @@ impl Cache for ReplicatedCache {
     async fn fill(&self, fills: Vec<Fill>) -> Vec<bool> {
         let shared = &*self.shared;
         let count = fills.len();
-        let Some(access) = shared.view.hits() else {
+        let began = Instant::now();
+        let Some(access) = shared.view.hits(began) else {
             return vec![false; count];
         };
-        let began = Instant::now();
         let filled = shared.cache.fill(access.epoch, fills).await;
         shared.note(access.epoch, began, &filled);
         match filled {

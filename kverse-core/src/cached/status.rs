@@ -95,7 +95,7 @@ impl Shared {
             revision: known.as_ref().map_or(0, |known| known.state.revision),
             lease_age: age,
             reachable: !self.breaker.is_open(),
-            hits: self.view.hits().is_some() && !self.breaker.is_open(),
+            hits: self.view.hits(Instant::now()).is_some() && !self.breaker.is_open(),
         }
     }
 

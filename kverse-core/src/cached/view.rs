@@ -156,18 +156,18 @@ impl View {
         self.known.send_replace(None);
     }
 
-    /// Whether hits may be served now.
-    pub(super) fn hits(&self) -> Option<Access> {
+    /// Whether hits may be served at `now`.
+    pub(super) fn hits(&self, now: Instant) -> Option<Access> {
         let known = self.known.borrow();
         let known = known.as_ref()?;
-        let leased = Instant::now() < known.lease_until || !self.rules.lease;
+        let leased = now < known.lease_until || !self.rules.lease;
         let allowed = known.state.mode == Mode::On && known.joined && leased;
         allowed.then(|| known.access())
     }
 
     /// Whether what the cache has answered under this access may be relied on.
     pub(super) fn still(&self, access: Access) -> bool {
-        self.hits() == Some(access)
+        self.hits(Instant::now()) == Some(access)
     }
 
     pub(super) fn writes(&self) -> WriteAccess {

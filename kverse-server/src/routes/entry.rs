@@ -47,7 +47,7 @@ pub(crate) fn written(response: &mut HttpResponseBuilder, outcome: &WriteOutcome
 }
 
 fn describe(response: &mut HttpResponseBuilder, version: Version, expires_at: Option<Timestamp>) {
-    response.insert_header((ETAG, format!("\"{version}\"")));
+    response.insert_header((ETAG, ["\"", &version.get().to_string(), "\""].concat()));
     if let Some(at) = expires_at {
         response.insert_header((KVERSE_EXPIRES_AT.clone(), at.to_string()));
     }

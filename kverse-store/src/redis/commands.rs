@@ -56,7 +56,8 @@ impl Request<'_> {
                 .send_packed_command(command)
                 .await?
                 .extract_error(),
-            Self::Script(script) => script.invoke_async(connection).await,
+            // Boxed: it is large, and plain gets would carry its size.
+            Self::Script(script) => Box::pin(script.invoke_async(connection)).await,
         }
     }
 }

@@ -81,8 +81,13 @@ impl RedisCache {
     /// What plain gets find, in order.
     async fn get(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Option<Stored>>, CacheError> {
         let request = |_: &Link| {
-            let mut get = Cmd::new();
-            get.arg(if keys.len() == 1 { "GET" } else { "MGET" });
+            if let [key] = keys {
+                let key = self.server.key(epoch, key);
+                let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
+                get.arg("GET").arg(key);
+                return Request::Command(get);
+            }
+            let mut get = cmd("MGET");
             for key in keys {
                 get.arg(self.server.key(epoch, key));
             }
@@ -237,7 +242,8 @@ impl EpochCache for RedisCache {
             if missing.is_empty() {
                 continue;
             }
-            let mut leased = self.lease(epoch, &missing).await?.into_iter();
+            // Boxed, so that a hit does not pay for its size.
+            let mut leased = Box::pin(self.lease(epoch, &missing)).await?.into_iter();
             for place in &mut found[start..] {
                 if *place == Lookup::Off {
                     *place = leased.next().unwrap_or(Lookup::Off);

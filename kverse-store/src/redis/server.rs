@@ -49,6 +49,9 @@ enum Failure {
 impl Server {
     /// How many runtimes may connect at the same time.
     const CONNECTING: usize = 16;
+    /// How many requests of a runtime may wait to be written to its link before the next has to wait for its turn, which
+    /// costs it another wake-up.
+    const WAITING: usize = 1024;
 
     pub(super) fn new(
         address: ConnectionInfo,
@@ -57,7 +60,8 @@ impl Server {
     ) -> Result<Self, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
-            .set_response_timeout(Some(options.command_timeout));
+            .set_response_timeout(Some(options.command_timeout))
+            .set_pipeline_buffer_size(Self::WAITING);
         let manager = Manager::new_with_config(address, config)?;
         let pool = Pool::builder(manager).max_size(Self::CONNECTING);
         // Fails only for time-outs without a runtime, and there are none.
@@ -77,7 +81,7 @@ impl Server {
 
     /// Where Redis keeps a key. Not in braces: there is one node.
     pub(super) fn key(&self, epoch: u64, key: &Key) -> String {
-        format!("{}:{epoch}:{key}", self.prefix)
+        [&self.prefix, ":", &epoch.to_string(), ":", key.as_str()].concat()
     }
 
     /// What is there while the epoch lives: the place of the empty key, which no entry can take.
@@ -108,8 +112,9 @@ impl Server {
         command: Command,
         request: impl Fn(&Link) -> Request<'a>,
     ) -> Result<Value, CacheError> {
-        self.measured(command, self.attempt(Some(epoch), request))
-            .await
+        let start = Instant::now();
+        let result = self.attempt(Some(epoch), request).await;
+        self.measured(command, start, result)
     }
 
     /// Sends a request that belongs to no epoch.
@@ -118,16 +123,18 @@ impl Server {
         command: Command,
         request: impl Fn(&Link) -> Request<'a>,
     ) -> Result<Value, CacheError> {
-        self.measured(command, self.attempt(None, request)).await
+        let start = Instant::now();
+        let result = self.attempt(None, request).await;
+        self.measured(command, start, result)
     }
 
-    async fn measured<T>(
+    /// Takes note of how a command went. Is not given the future of the command: it would be in memory twice.
+    fn measured<T>(
         &self,
         command: Command,
-        work: impl Future<Output = Result<T, CacheError>>,
+        start: Instant,
+        result: Result<T, CacheError>,
     ) -> Result<T, CacheError> {
-        let start = Instant::now();
-        let result = work.await;
         let duration = start.elapsed().as_secs_f64();
         self.metrics.duration(command).observe(duration);
         if let Err(error) = &result {
@@ -146,7 +153,7 @@ impl Server {
         loop {
             let (link, is_new) = match slot.get() {
                 Some(link) => (link, false),
-                None => (self.reconnect(&slot).await?, true),
+                None => (Box::pin(self.reconnect(&slot)).await?, true),
             };
             let failure = match self.exchange(&link, epoch, &request).await {
                 Ok(value) => {
@@ -183,10 +190,9 @@ impl Server {
         if let Some(epoch) = epoch
             && !link.is_verified(epoch)
         {
-            let alive = cmd("GET")
-                .arg(self.sentinel(epoch))
-                .query_async(connection)
-                .await;
+            let mut get = cmd("GET");
+            get.arg(self.sentinel(epoch));
+            let alive = Box::pin(get.query_async(connection)).await;
             self.verify(link, epoch, alive.map_err(Failure::Redis)?)
                 .map_err(Failure::Epoch)?;
         }
