@@ -1,7 +1,9 @@
 //! What is sent to Redis.
 
+use bytes::BufMut;
+use kverse_core::Key;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisResult, Script, ScriptInvocation, Value};
+use redis::{Cmd, ErrorKind, RedisResult, RedisWrite, Script, ServerErrorKind, ToRedisArgs, Value};
 
 /// The kinds of commands, as the metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +47,73 @@ impl Command {
 /// One command. Sending it twice does the same as sending it once.
 pub(super) enum Request<'a> {
     Command(Cmd),
-    Script(ScriptInvocation<'a>),
+    /// One that has its script run, and the script.
+    Script(&'a Script, Cmd),
 }
 
 impl Request<'_> {
-    /// A script that the server has forgotten is sent again.
+    /// A script that the server does not know is loaded first.
     pub(super) async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        match self {
-            Self::Command(command) => connection
-                .send_packed_command(command)
-                .await?
-                .extract_error(),
-            // Boxed: it is large, and plain gets would carry its size.
-            Self::Script(script) => Box::pin(script.invoke_async(connection)).await,
+        let (Self::Command(command) | Self::Script(_, command)) = self;
+        let answer = send(command, connection).await;
+        match (self, &answer) {
+            (Self::Script(script, _), Err(error))
+                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+            {
+                // Boxed: plain gets would carry its size.
+                Box::pin(script.load_async(connection)).await?;
+                send(command, connection).await
+            }
+            _ => answer,
         }
+    }
+}
+
+async fn send(command: &Cmd, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+    connection
+        .send_packed_command(command)
+        .await?
+        .extract_error()
+}
+
+/// Where Redis keeps the keys of an epoch.
+pub(super) struct Names(pub(super) String);
+
+impl Names {
+    /// The place of a key. Not in braces: there is one node.
+    pub(super) fn of<'a>(&'a self, key: &'a Key) -> Name<'a> {
+        Name {
+            epoch: &self.0,
+            key: key.as_str(),
+        }
+    }
+
+    /// What is there while the epoch lives: the place of the empty key, which no entry can take.
+    pub(super) fn sentinel(&self) -> Name<'_> {
+        Name {
+            epoch: &self.0,
+            key: "",
+        }
+    }
+}
+
+/// The name of a key in Redis, written straight into the command.
+pub(super) struct Name<'a> {
+    epoch: &'a str,
+    key: &'a str,
+}
+
+impl Name<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.epoch.len() + self.key.len()
+    }
+}
+
+impl ToRedisArgs for Name<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let mut name = out.bufmut_for_next_arg(self.len());
+        name.put_slice(self.epoch.as_bytes());
+        name.put_slice(self.key.as_bytes());
     }
 }
 

@@ -1,7 +1,8 @@
 //! The values of keys in Redis. `scripts/common.lua` describes them.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use kverse_core::{ContentType, Entry, Timestamp, Version};
+use redis::{RedisWrite, ToRedisArgs};
 
 const ENTRY: &[u8] = b"KV";
 const ABSENT: &[u8] = b"KN";
@@ -56,23 +57,55 @@ fn u64_at(stored: &Bytes, at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// The value to store for what a key holds in this version.
-pub(super) fn encode(version: Version, found: Option<&Entry>) -> Vec<u8> {
-    let Some(entry) = found else {
-        return [ABSENT, &version.get().to_be_bytes()].concat();
-    };
-    let content_type = entry.content_type.as_ref().map_or("", ContentType::as_str);
-    // 0 is never: an entry that ends in 1970 has ended in the next microsecond too.
-    let expires_at = entry.expires_at.map_or(0, |at| at.as_micros().max(1));
-    let mut stored = Vec::with_capacity(HEADER + content_type.len() + entry.value.len());
-    stored.extend_from_slice(ENTRY);
-    stored.extend_from_slice(&version.get().to_be_bytes());
-    stored.extend_from_slice(&expires_at.to_be_bytes());
-    // At most 255 bytes: a content type is not longer.
-    stored.push(u8::try_from(content_type.len()).unwrap_or(u8::MAX));
-    stored.extend_from_slice(content_type.as_bytes());
-    stored.extend_from_slice(&entry.value);
-    stored
+/// What a script is to store for a key, written straight into the command.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// Nothing: an empty argument.
+    Nothing,
+    /// What the key holds in this version.
+    Known(Version, Option<Entry>),
+}
+
+impl Payload {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Known(_, None) => ABSENT.len() + size_of::<u64>(),
+            Self::Known(_, Some(entry)) => {
+                HEADER + content_type_of(entry).len() + entry.value.len()
+            }
+        }
+    }
+
+    fn put(&self, mut out: impl BufMut) {
+        let Self::Known(version, found) = self else {
+            return;
+        };
+        let Some(entry) = found else {
+            out.put_slice(ABSENT);
+            out.put_u64(version.get());
+            return;
+        };
+        let content_type = content_type_of(entry);
+        out.put_slice(ENTRY);
+        out.put_u64(version.get());
+        // 0 is never: an entry that ends in 1970 has ended in the next microsecond too.
+        out.put_u64(entry.expires_at.map_or(0, |at| at.as_micros().max(1)));
+        // At most 255 bytes: a content type is not longer.
+        out.put_u8(u8::try_from(content_type.len()).unwrap_or(u8::MAX));
+        out.put_slice(content_type.as_bytes());
+        out.put_slice(&entry.value);
+    }
+}
+
+impl ToRedisArgs for Payload {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        self.put(out.bufmut_for_next_arg(self.len()));
+    }
+}
+
+fn content_type_of(entry: &Entry) -> &str {
+    entry.content_type.as_ref().map_or("", ContentType::as_str)
 }
 
 #[cfg(test)]
@@ -80,6 +113,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn encode(payload: Payload) -> Vec<u8> {
+        let encoded = payload.to_redis_args().remove(0);
+        assert_eq!(encoded.len(), payload.len());
+        encoded
+    }
 
     proptest! {
         #[test]
@@ -92,7 +131,7 @@ mod tests {
             let entry = Entry::new(value, Version::new(version))
                 .with_content_type(content_type.map(|text| text.parse().unwrap()))
                 .with_expires_at(expires_at.map(Timestamp::from_micros));
-            let stored = encode(entry.version, Some(&entry));
+            let stored = encode(Payload::Known(entry.version, Some(entry.clone())));
             prop_assert_eq!(decode(stored), Stored::Known(Some(entry)));
         }
 
@@ -107,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_absence_comes_back() {
-        let stored = encode(Version::new(7), None);
+        let stored = encode(Payload::Known(Version::new(7), None));
         assert_eq!(decode(stored), Stored::Known(None));
     }
 }

@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kverse_core::cached::{CacheError, EpochCache, Fill, Finish, Lease, Lookup};
-use kverse_core::{Key, Result, Version};
+use kverse_core::{Entry, Key, Result, Version};
 use prometheus::Registry;
-use redis::{Cmd, ScriptInvocation, Value, cmd};
+use redis::{Cmd, Value, cmd};
 
 use commands::{Command, Request, Scripts};
-use encoding::Stored;
+use encoding::{Payload, Stored};
 use link::Link;
 pub use options::RedisOptions;
 use server::Server;
@@ -81,15 +81,13 @@ impl RedisCache {
     /// What plain gets find, in order.
     async fn get(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Option<Stored>>, CacheError> {
         let request = |_: &Link| {
-            if let [key] = keys {
-                let key = self.server.key(epoch, key);
-                let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
-                get.arg("GET").arg(key);
-                return Request::Command(get);
-            }
-            let mut get = cmd("MGET");
+            let names = self.server.names(epoch);
+            let bytes: usize = keys.iter().map(|key| names.of(key).len()).sum();
+            let name = if keys.len() == 1 { "GET" } else { "MGET" };
+            let mut get = Cmd::with_capacity(1 + keys.len(), name.len() + bytes);
+            get.arg(name);
             for key in keys {
-                get.arg(self.server.key(epoch, key));
+                get.arg(names.of(key));
             }
             Request::Command(get)
         };
@@ -123,15 +121,14 @@ impl RedisCache {
     async fn lease(&self, epoch: u64, keys: &[(&Key, bool)]) -> Result<Vec<Lookup>, CacheError> {
         let tokens: Vec<u64> = keys.iter().map(|_| rand::random()).collect();
         let request = |link: &Link| {
-            let mut script = self.begin(&self.scripts.lookup, link, epoch);
-            script.arg(millis(self.options.lease));
-            for ((key, is_garbage), token) in keys.iter().zip(&tokens) {
-                script
-                    .key(self.server.key(epoch, key))
-                    .arg(token.to_be_bytes().as_slice())
+            let script = &self.scripts.lookup;
+            let mut run = self.run(script, link, epoch, keys.iter().map(|(key, _)| *key));
+            run.arg(millis(self.options.lease));
+            for ((_, is_garbage), token) in keys.iter().zip(&tokens) {
+                run.arg(token.to_be_bytes().as_slice())
                     .arg(u8::from(*is_garbage));
             }
-            Request::Script(script)
+            Request::Script(script, run)
         };
         let answer = self.server.query(epoch, Command::Lookup, request).await?;
         let Value::Array(answers) = answer else {
@@ -165,37 +162,42 @@ impl RedisCache {
         let micros = u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX);
         for keys in keys.chunks(MAX_KEYS) {
             let request = |link: &Link| {
-                let mut invocation = self.begin(script, link, epoch);
-                invocation.arg(attempt.to_be_bytes().as_slice()).arg(micros);
-                for key in keys {
-                    invocation.key(self.server.key(epoch, key));
-                }
-                Request::Script(invocation)
+                let mut run = self.run(script, link, epoch, keys.iter());
+                run.arg(attempt.to_be_bytes().as_slice()).arg(micros);
+                Request::Script(script, run)
             };
             self.server.query(epoch, command, request).await?;
         }
         Ok(())
     }
 
-    /// A script with what each begins with.
-    fn begin<'a>(
+    /// The command that has a script run on keys, with what the arguments of each script begin with.
+    fn run<'a>(
         &self,
-        script: &'a redis::Script,
+        script: &redis::Script,
         link: &Link,
         epoch: u64,
-    ) -> ScriptInvocation<'a> {
-        let mut invocation = script.key(self.server.sentinel(epoch));
-        invocation.arg(link.run_id());
-        invocation
+        keys: impl ExactSizeIterator<Item = &'a Key>,
+    ) -> Cmd {
+        let names = self.server.names(epoch);
+        let mut run = cmd("EVALSHA");
+        run.arg(script.get_hash())
+            .arg(keys.len() + 1)
+            .arg(names.sentinel());
+        for key in keys {
+            run.arg(names.of(key));
+        }
+        run.arg(link.run_id());
+        run
     }
 
     /// What to store, or nothing if it is too large.
-    fn payload(&self, version: Version, found: Option<&kverse_core::Entry>) -> Vec<u8> {
-        let size = found.map_or(0, |entry| entry.value.len());
+    fn payload(&self, version: Version, found: Option<Entry>) -> Payload {
+        let size = found.as_ref().map_or(0, |entry| entry.value.len());
         if size > self.options.max_value_bytes {
-            return Vec::new();
+            return Payload::Nothing;
         }
-        encoding::encode(version, found)
+        Payload::Known(version, found)
     }
 
     /// The longest times that entries and absences are kept, in ms.
@@ -210,7 +212,8 @@ impl EpochCache for RedisCache {
     async fn open_epoch(&self, epoch: u64) -> Result<(), CacheError> {
         let request = |link: &Link| {
             let mut set = cmd("SET");
-            set.arg(self.server.sentinel(epoch)).arg(link.run_id());
+            set.arg(self.server.names(epoch).sentinel())
+                .arg(link.run_id());
             Request::Command(set)
         };
         self.server.query_any(Command::Epoch, request).await?;
@@ -255,25 +258,24 @@ impl EpochCache for RedisCache {
 
     async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<Vec<bool>, CacheError> {
         let mut filled = Vec::with_capacity(fills.len());
-        let items = fills.into_iter().map(|fill| {
-            let payload = match &fill.found {
+        let items = fills.into_iter().map(|fill| Item {
+            key: fill.key,
+            stamp: Some(fill.lease.0),
+            payload: match fill.found {
                 Ok(Some(entry)) => self.payload(entry.version, Some(entry)),
                 Ok(None) => self.payload(Version::NONE, None),
-                Err(_) => Vec::new(),
-            };
-            (fill.key, fill.lease.0.to_be_bytes().to_vec(), payload)
+                Err(_) => Payload::Nothing,
+            },
         });
         for chunk in chunks(items) {
             let request = |link: &Link| {
-                let mut script = self.begin(&self.scripts.fill, link, epoch);
-                script.arg(&self.ttls());
-                for (key, token, payload) in &chunk {
-                    script
-                        .key(self.server.key(epoch, key))
-                        .arg(token.as_slice())
-                        .arg(payload.as_slice());
+                let script = &self.scripts.fill;
+                let mut run = self.run(script, link, epoch, chunk.iter().map(|item| &item.key));
+                run.arg(&self.ttls());
+                for item in &chunk {
+                    item.write_to(&mut run);
                 }
-                Request::Script(script)
+                Request::Script(script, run)
             };
             match self.server.query(epoch, Command::Fill, request).await? {
                 Value::Array(answers) if answers.len() == chunk.len() => {
@@ -317,32 +319,28 @@ impl EpochCache for RedisCache {
         attempt: u64,
         outcomes: Vec<(Key, Finish)>,
     ) -> Result<(), CacheError> {
-        let items = outcomes
-            .into_iter()
-            .filter_map(|(key, outcome)| match outcome {
-                Finish::Done(version, entry) => {
-                    let payload = self.payload(version, entry.as_ref());
-                    Some((key, version.get().to_be_bytes().to_vec(), payload))
-                }
-                Finish::Uncached(version) => {
-                    Some((key, version.get().to_be_bytes().to_vec(), Vec::new()))
-                }
-                Finish::NotDone => Some((key, Vec::new(), Vec::new())),
-                Finish::Unknown => None,
-            });
+        let items = outcomes.into_iter().filter_map(|(key, outcome)| {
+            let (version, payload) = match outcome {
+                Finish::Done(version, entry) => (Some(version), self.payload(version, entry)),
+                Finish::Uncached(version) => (Some(version), Payload::Nothing),
+                Finish::NotDone => (None, Payload::Nothing),
+                Finish::Unknown => return None,
+            };
+            Some(Item {
+                key,
+                stamp: version.map(Version::get),
+                payload,
+            })
+        });
         for chunk in chunks(items) {
             let request = |link: &Link| {
-                let mut script = self.begin(&self.scripts.finish, link, epoch);
-                script
-                    .arg(attempt.to_be_bytes().as_slice())
-                    .arg(&self.ttls());
-                for (key, version, payload) in &chunk {
-                    script
-                        .key(self.server.key(epoch, key))
-                        .arg(version.as_slice())
-                        .arg(payload.as_slice());
+                let script = &self.scripts.finish;
+                let mut run = self.run(script, link, epoch, chunk.iter().map(|item| &item.key));
+                run.arg(attempt.to_be_bytes().as_slice()).arg(&self.ttls());
+                for item in &chunk {
+                    item.write_to(&mut run);
                 }
-                Request::Script(script)
+                Request::Script(script, run)
             };
             self.server.query(epoch, Command::Finish, request).await?;
         }
@@ -354,14 +352,30 @@ impl EpochCache for RedisCache {
     }
 }
 
-type Item = (Key, Vec<u8>, Vec<u8>);
+/// What a script is told of a key.
+struct Item {
+    key: Key,
+    /// A lease or a version, if there is one.
+    stamp: Option<u64>,
+    payload: Payload,
+}
+
+impl Item {
+    fn write_to(&self, run: &mut Cmd) {
+        match self.stamp {
+            Some(stamp) => run.arg(stamp.to_be_bytes().as_slice()),
+            None => run.arg(""),
+        };
+        run.arg(&self.payload);
+    }
+}
 
 /// As many keys and bytes together as one script may have.
 fn chunks(items: impl Iterator<Item = Item>) -> Vec<Vec<Item>> {
     let mut chunks = Vec::new();
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     for item in items {
-        bytes += item.2.len();
+        bytes += item.payload.len();
         chunk.push(item);
         if chunk.len() == MAX_KEYS || bytes >= MAX_BYTES {
             chunks.push(std::mem::take(&mut chunk));

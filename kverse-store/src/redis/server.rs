@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::{Manager, Pool};
-use kverse_core::Key;
 use kverse_core::cached::CacheError;
 use redis::{AsyncConnectionConfig, ConnectionInfo, ErrorKind, RedisError, Value, cmd};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 use super::breaker::{Breaker, Permission};
-use super::commands::{Command, Request};
+use super::commands::{Command, Names, Request};
 use super::error;
 use super::link::{Link, LinkError};
 use super::metrics::Metrics;
@@ -79,14 +78,9 @@ impl Server {
         })
     }
 
-    /// Where Redis keeps a key. Not in braces: there is one node.
-    pub(super) fn key(&self, epoch: u64, key: &Key) -> String {
-        [&self.prefix, ":", &epoch.to_string(), ":", key.as_str()].concat()
-    }
-
-    /// What is there while the epoch lives: the place of the empty key, which no entry can take.
-    pub(super) fn sentinel(&self, epoch: u64) -> String {
-        format!("{}:{epoch}:", self.prefix)
+    /// Where Redis keeps the keys of an epoch.
+    pub(super) fn names(&self, epoch: u64) -> Names {
+        Names([&self.prefix, ":", &epoch.to_string(), ":"].concat())
     }
 
     /// The epoch that a key of Redis belongs to.
@@ -191,7 +185,7 @@ impl Server {
             && !link.is_verified(epoch)
         {
             let mut get = cmd("GET");
-            get.arg(self.sentinel(epoch));
+            get.arg(self.names(epoch).sentinel());
             let alive = Box::pin(get.query_async(connection)).await;
             self.verify(link, epoch, alive.map_err(Failure::Redis)?)
                 .map_err(Failure::Epoch)?;
