@@ -76,11 +76,8 @@ async fn cached(
     }
     let register = Arc::new(postgres.mode_register()?);
     let cache = ReplicatedCache::start(Arc::new(cache), register, Timing::default(), metrics)?;
-    let store = CachedStore::new(
-        Arc::new(cache),
-        grouped(postgres, config)?,
-        Arc::clone(&config.clock),
-    )?;
+    let clock = postgres.clock();
+    let store = CachedStore::new(Arc::new(cache), grouped(postgres, config)?, clock)?;
     let (interval, sample) = SAMPLES;
     let store = Arc::new(store.with_sampling(interval, sample, metrics)?);
     // While one batch is committed, the next marks its keys.

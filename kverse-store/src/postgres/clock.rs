@@ -3,7 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Converts deadlines of this process to the clock of the database, which decides whether a write is too late.
+use kverse_core::{Clock, Timestamp};
+
+/// Converts times of this process to the clock of the database, which decides whether a write is too late, and whether an
+/// entry has expired. The time of day of this process does not matter.
 #[derive(Debug, Default)]
 pub(super) struct DatabaseClock {
     /// The last time read from the database, in microseconds, and when it was there at the latest.
@@ -29,6 +32,12 @@ impl DatabaseClock {
     pub(super) fn at(&self, deadline: Instant) -> i64 {
         let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.map_or(0, |read| at(read, deadline))
+    }
+}
+
+impl Clock for DatabaseClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(u64::try_from(self.at(Instant::now())).unwrap_or(0))
     }
 }
 

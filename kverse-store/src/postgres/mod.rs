@@ -18,14 +18,15 @@ mod writer;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use kverse_core::{
-    CacheStatus, Capabilities, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats, Timestamp, Write,
-    WriteOutcome,
+    CacheStatus, Capabilities, Clock, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore,
+    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats,
+    Timestamp, Write, WriteOutcome,
 };
 
 use self::error::{PostgresError, while_opening};
@@ -199,6 +200,12 @@ impl PostgresStore {
         Ok(rows)
     }
 
+    /// The database's clock, as it is known from the last connection or write, for a cache in front of this store: entries
+    /// must not expire by the clock of the replica that reads them.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(self.connections().clock()) as _
+    }
+
     /// The time of the database.
     ///
     /// # Errors
@@ -211,8 +218,10 @@ impl PostgresStore {
     /// Writes and reads; the time of the database.
     async fn probe(&self) -> Result<i64, PostgresError> {
         let mut lease = self.connections().lease().await?;
+        let asked = Instant::now();
         let probe = Probe::new().get_result::<i64>(&mut lease);
         let now = self.connections().answer(probe).await?;
+        self.connections().clock().observe(now, asked);
         let get = Get::new("").load::<StoredEntry>(&mut lease);
         self.connections().answer(get).await?;
         lease.keep();

@@ -48,7 +48,7 @@ impl Connections {
         })
     }
 
-    pub(super) fn clock(&self) -> &DatabaseClock {
+    pub(super) fn clock(&self) -> &Arc<DatabaseClock> {
         &self.clock
     }
 
