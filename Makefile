@@ -2,11 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint doc bench bench-core advisories setup dashboard clean
+.PHONY: help run test histories fmt lint doc bench bench-core advisories setup dashboard clean
 
 # How `run` builds (release or dev) and what it passes to the server, for example ARGS="--listen 127.0.0.1:9000".
 PROFILE ?= release
 ARGS ?=
+# How long `histories` runs.
+HOURS ?= 1
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +18,9 @@ run: dashboard ## serve at http://127.0.0.1:8000 on ./kverse.db (options: make r
 
 test: setup ## run every check and test; ends with "N passed, N failed"
 	@ops/scripts/test.sh
+
+histories: setup ## let random faults happen to real servers for HOURS=1 and check what clients see
+	cargo test --locked --release -p kverse-server --all-features --test histories -- --hours $(HOURS)
 
 fmt: ## format the code
 	cargo fmt --all

@@ -369,7 +369,7 @@ async fn a_commit_whose_answer_was_lost_is_found_out() {
         .put_opts(&key("warm"), "new", exists())
         .await
         .unwrap();
-    assert!(fixture.proxy.has_cut());
+    assert!(fixture.proxy.has_triggered());
     assert!(outcome.existed && !outcome.replayed);
     let entry = fixture.store.get(&key("warm")).await.unwrap().unwrap();
     assert_eq!(
@@ -384,7 +384,7 @@ async fn a_put_whose_answer_was_lost_is_found_out() {
     fixture.proxy.cut_after("needle");
     let writes = vec![Write::put(key("a"), "needle"), Write::put(key("warm"), "b")];
     let outcomes = fixture.store.write(writes).await.unwrap();
-    assert!(fixture.proxy.has_cut());
+    assert!(fixture.proxy.has_triggered());
     let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     assert_eq!([outcomes[0].existed, outcomes[1].existed], [false, true]);
     let entry = fixture.store.get(&key("a")).await.unwrap().unwrap();
@@ -403,7 +403,7 @@ async fn a_write_that_nobody_knows_of_is_a_timeout() {
             .store
             .put_opts(&key("warm"), "needle", options)
             .await;
-        assert!(fixture.proxy.has_cut());
+        assert!(fixture.proxy.has_triggered());
         assert_eq!(put.unwrap_err().kind(), ErrorKind::Timeout);
         let entry = fixture.store.get(&key("warm")).await.unwrap().unwrap();
         assert_eq!(entry.value, "up");

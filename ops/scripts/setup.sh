@@ -34,7 +34,7 @@ install_cargo_deny() {
 command -v cargo >/dev/null || fail "Rust is missing; https://rustup.rs installs it"
 
 packages=()
-for tool in curl redis-server shellcheck wrk; do
+for tool in curl faketime redis-server shellcheck wrk; do
   command -v "$tool" >/dev/null || packages+=("$tool")
 done
 # The tests start servers of their own.

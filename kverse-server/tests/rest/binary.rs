@@ -64,11 +64,6 @@ impl Process {
         Self::spawn(&mut program_at(&sqlite(database), &address.to_string()))
     }
 
-    /// One of several servers over a PostgreSQL database and a Redis cache, at this address.
-    pub(crate) fn start_replica(database_url: &str, redis_url: &str, address: &str) -> Self {
-        Self::spawn(program_at(database_url, address).args(["--redis-url", redis_url]))
-    }
-
     fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());

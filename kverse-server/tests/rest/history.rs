@@ -24,12 +24,7 @@ fn written(result: &Result<WriteOutcome>) -> Answer {
 }
 
 /// Reads and writes random keys until it is told to stop; every value is unique.
-pub(crate) async fn client(
-    store: HttpStore,
-    name: usize,
-    history: Arc<History>,
-    stop: Arc<AtomicBool>,
-) {
+async fn client(store: HttpStore, name: usize, history: Arc<History>, stop: Arc<AtomicBool>) {
     for number in 0_u32.. {
         if stop.load(Ordering::SeqCst) {
             break;
@@ -67,7 +62,7 @@ pub(crate) async fn client(
 }
 
 /// Waits for so many more operations. A busy machine does few of them in any time.
-pub(crate) async fn grows(history: &History, by: usize) {
+async fn grows(history: &History, by: usize) {
     let enough = history.len() + by;
     let deadline = Instant::now() + DEADLINE;
     while history.len() < enough {

@@ -15,5 +15,4 @@ mod history;
 mod keys;
 mod metrics;
 mod raw;
-mod replicas;
 mod shutdown;

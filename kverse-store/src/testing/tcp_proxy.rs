@@ -33,8 +33,14 @@ struct Shared {
 #[derive(Debug)]
 struct Trigger {
     bytes: Vec<u8>,
-    /// Whether the server still gets them.
-    delivered: bool,
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    CutAfter,
+    CutBefore,
+    HoldBefore,
 }
 
 impl TcpProxy {
@@ -93,22 +99,29 @@ impl TcpProxy {
     /// Cuts all connections once a client has sent these bytes (within one packet): the server still gets them, the
     /// client gets no answer. Once only.
     pub fn cut_after(&self, bytes: impl Into<Vec<u8>>) {
-        self.set_trigger(bytes.into(), true);
+        self.set_trigger(bytes.into(), Action::CutAfter);
     }
 
     /// Cuts all connections once a client has sent these bytes (within one packet), which the server does not get. Once
     /// only.
     pub fn cut_before(&self, bytes: impl Into<Vec<u8>>) {
-        self.set_trigger(bytes.into(), false);
+        self.set_trigger(bytes.into(), Action::CutBefore);
     }
 
-    /// Whether what [`cut_after`](Self::cut_after) or [`cut_before`](Self::cut_before) waits for has come.
-    pub fn has_cut(&self) -> bool {
+    /// Holds everything, as [`hold`](Self::hold) does, once a client has sent these bytes (within one packet), which the
+    /// server gets after [`mend`](Self::mend). Once only.
+    pub fn hold_before(&self, bytes: impl Into<Vec<u8>>) {
+        self.set_trigger(bytes.into(), Action::HoldBefore);
+    }
+
+    /// Whether what [`cut_after`](Self::cut_after), [`cut_before`](Self::cut_before) or
+    /// [`hold_before`](Self::hold_before) waits for has come.
+    pub fn has_triggered(&self) -> bool {
         self.shared.trigger.lock().unwrap().is_none()
     }
 
-    fn set_trigger(&self, bytes: Vec<u8>, delivered: bool) {
-        *self.shared.trigger.lock().unwrap() = Some(Trigger { bytes, delivered });
+    fn set_trigger(&self, bytes: Vec<u8>, action: Action) {
+        *self.shared.trigger.lock().unwrap() = Some(Trigger { bytes, action });
     }
 }
 
@@ -150,15 +163,18 @@ impl Shared {
         let mut buffer = vec![0; 64 << 10];
         let mut held = self.held.subscribe();
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let bytes = &buffer[..count];
+            let triggered = is_request.then(|| self.triggered(bytes)).flatten();
+            if triggered == Some(Action::HoldBefore) {
+                self.held.send_replace(true);
+            }
             if held.wait_for(|held| !held).await.is_err() {
                 return;
             }
-            let bytes = &buffer[..count];
-            let triggered = is_request.then(|| self.triggered(bytes)).flatten();
-            if triggered != Some(false) && to.write_all(bytes).await.is_err() {
+            if triggered != Some(Action::CutBefore) && to.write_all(bytes).await.is_err() {
                 return;
             }
-            if triggered.is_some() {
+            if matches!(triggered, Some(Action::CutAfter | Action::CutBefore)) {
                 self.cut();
                 // What the server answers must not slip through before the cut.
                 return;
@@ -166,18 +182,18 @@ impl Shared {
         }
     }
 
-    /// Whether the bytes are those that are waited for, and if so whether the server gets them.
-    fn triggered(&self, bytes: &[u8]) -> Option<bool> {
+    /// What to do, if the bytes are those that are waited for.
+    fn triggered(&self, bytes: &[u8]) -> Option<Action> {
         let mut trigger = self.trigger.lock().unwrap();
-        let delivered = trigger.as_ref().and_then(|trigger| {
+        let action = trigger.as_ref().and_then(|trigger| {
             let mut windows = bytes.windows(trigger.bytes.len());
             windows
                 .any(|window| window == trigger.bytes)
-                .then_some(trigger.delivered)
+                .then_some(trigger.action)
         });
-        if delivered.is_some() {
+        if action.is_some() {
             *trigger = None;
         }
-        delivered
+        action
     }
 }

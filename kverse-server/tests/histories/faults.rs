@@ -1,0 +1,246 @@
+//! What goes wrong, on a schedule.
+
+use std::fmt;
+use std::time::Duration;
+
+use kverse_store::testing::TcpProxy;
+use tokio::time::sleep;
+
+use crate::clocks;
+use crate::cluster::{Cluster, DATABASE};
+use crate::interrupted::{self, Interruption};
+use crate::workload::{Load, Workload};
+
+/// Something that goes wrong, and is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    RedisKilled,
+    RedisRestoredFromSnapshot,
+    RedisFlushed,
+    RedisPaused,
+    RedisUnreachableFromOne,
+    RedisLinksOfOneCut,
+    RedisLinksOfAllCut,
+    RedisEvicts,
+    RedisForgetsScripts,
+    PostgresRestarted,
+    PostgresKilled,
+    PostgresPaused,
+    PostgresConnectionsTerminated,
+    PostgresLinksCut,
+    ClockAhead,
+    ClockBehind,
+    ReplicaPausedBeyondLease,
+    ReplicaPausedBeyondMarkers,
+    WriteHeldBeforeDatabase,
+    ReplicaPausedBeforeDatabase,
+    ReplicaPausedInTransaction,
+    ReplicaKilledBeforeFinish,
+    ReplicaKilled,
+}
+
+impl Fault {
+    /// All of them; those last after which a replica that is gone counts as alive for a minute.
+    pub(crate) const ALL: [Self; 23] = [
+        Self::RedisKilled,
+        Self::RedisRestoredFromSnapshot,
+        Self::RedisFlushed,
+        Self::RedisPaused,
+        Self::RedisUnreachableFromOne,
+        Self::RedisLinksOfOneCut,
+        Self::RedisLinksOfAllCut,
+        Self::RedisEvicts,
+        Self::RedisForgetsScripts,
+        Self::PostgresRestarted,
+        Self::PostgresKilled,
+        Self::PostgresPaused,
+        Self::PostgresConnectionsTerminated,
+        Self::PostgresLinksCut,
+        Self::ClockAhead,
+        Self::ClockBehind,
+        Self::ReplicaPausedBeyondLease,
+        Self::ReplicaPausedBeyondMarkers,
+        Self::WriteHeldBeforeDatabase,
+        Self::ReplicaPausedBeforeDatabase,
+        Self::ReplicaPausedInTransaction,
+        Self::ReplicaKilledBeforeFinish,
+        Self::ReplicaKilled,
+    ];
+
+    /// What the clients do meanwhile.
+    pub(crate) fn load(self) -> Load {
+        match self {
+            // Several times what fits.
+            Self::RedisEvicts => Load {
+                keys: 64,
+                padding: 100_000,
+                ..Load::default()
+            },
+            _ => Load::default(),
+        }
+    }
+
+    /// Whether the cache cannot be used afterwards as it is.
+    pub(crate) fn empties_the_cache(self) -> bool {
+        matches!(
+            self,
+            Self::RedisKilled
+                | Self::RedisRestoredFromSnapshot
+                | Self::RedisFlushed
+                | Self::RedisPaused
+                | Self::RedisUnreachableFromOne
+        )
+    }
+
+    /// Whether reads go on as if nothing had happened: all that is wrong is the cache.
+    pub(crate) fn spares_reads(self) -> bool {
+        matches!(
+            self,
+            Self::RedisKilled
+                | Self::RedisRestoredFromSnapshot
+                | Self::RedisFlushed
+                | Self::RedisPaused
+                | Self::RedisUnreachableFromOne
+                | Self::RedisLinksOfOneCut
+                | Self::RedisLinksOfAllCut
+                | Self::RedisEvicts
+                | Self::RedisForgetsScripts
+        )
+    }
+
+    /// Has it happen, and mends what does not mend itself.
+    pub(crate) async fn inject(self, cluster: &mut Cluster, workload: &Workload) {
+        match self {
+            Self::RedisKilled => {
+                cluster.redis.kill();
+                // Without a cache the service goes on.
+                workload.all_write(SOME).await;
+                cluster.redis.start_again();
+            }
+            Self::RedisRestoredFromSnapshot => {
+                assert_eq!(cluster.redis.command(&["SAVE"]), "+OK");
+                // What the snapshot has is out of date.
+                workload.all_write(SOME).await;
+                cluster.redis.kill();
+                cluster.redis.start_again();
+            }
+            Self::RedisFlushed => assert_eq!(cluster.redis.command(&["FLUSHALL"]), "+OK"),
+            Self::RedisPaused => {
+                cluster.redis.pause();
+                workload.all_write(SOME).await;
+                sleep(Duration::from_secs(8)).await;
+                cluster.redis.resume();
+            }
+            Self::RedisUnreachableFromOne => {
+                cluster.replicas[0].redis.refuse();
+                workload.all_write(SOME).await;
+                sleep(Duration::from_secs(1)).await;
+                cluster.replicas[0].redis.mend();
+            }
+            Self::RedisLinksOfOneCut => again_and_again(|| cluster.replicas[0].redis.cut()).await,
+            Self::RedisLinksOfAllCut => {
+                let links = cluster.replicas.iter().map(|replica| &replica.redis);
+                let links: Vec<&TcpProxy> = links.collect();
+                again_and_again(|| links.iter().for_each(|link| link.cut())).await;
+            }
+            Self::RedisEvicts => evict(cluster, workload).await,
+            Self::RedisForgetsScripts => {
+                let flush = ["SCRIPT", "FLUSH"];
+                again_and_again(|| assert_eq!(cluster.redis.command(&flush), "+OK")).await;
+            }
+            Self::PostgresRestarted => cluster.postgres.restart(),
+            Self::PostgresKilled => {
+                cluster.postgres.kill();
+                sleep(Duration::from_secs(1)).await;
+                cluster.postgres.start_again();
+            }
+            Self::PostgresPaused => {
+                cluster.postgres.pause();
+                // A statement is waited for 5 seconds.
+                sleep(Duration::from_secs(7)).await;
+                cluster.postgres.resume();
+            }
+            Self::PostgresConnectionsTerminated => {
+                const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                                         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                again_and_again(|| drop(cluster.postgres.sql(DATABASE, TERMINATE))).await;
+            }
+            Self::PostgresLinksCut => {
+                let links = cluster.replicas.iter().map(|replica| &replica.postgres);
+                let links: Vec<&TcpProxy> = links.collect();
+                again_and_again(|| links.iter().for_each(|link| link.cut())).await;
+            }
+            Self::ClockAhead => clocks::run_ahead(cluster, workload).await,
+            Self::ClockBehind => clocks::run_behind(cluster, workload).await,
+            Self::ReplicaPausedBeyondLease => pause(cluster, workload, 3).await,
+            Self::ReplicaPausedBeyondMarkers => pause(cluster, workload, 12).await,
+            Self::WriteHeldBeforeDatabase => {
+                interrupted::before_database(cluster, workload, Interruption::Link).await;
+            }
+            Self::ReplicaPausedBeforeDatabase => {
+                interrupted::before_database(cluster, workload, Interruption::Process).await;
+            }
+            Self::ReplicaPausedInTransaction => {
+                interrupted::in_transaction(cluster, workload).await;
+            }
+            Self::ReplicaKilledBeforeFinish => {
+                interrupted::before_finish(cluster, workload).await;
+            }
+            Self::ReplicaKilled => {
+                cluster.replicas[0].kill();
+                workload.others_serve().await;
+                cluster.replicas[0].start_again().await;
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    /// Its name in the way of functions, for test names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, letter) in format!("{self:?}").char_indices() {
+            if letter.is_uppercase() && index > 0 {
+                f.write_str("_")?;
+            }
+            write!(f, "{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
+/// So many writes of each replica show that it does them.
+const SOME: usize = 5;
+
+async fn again_and_again(mut fault: impl FnMut()) {
+    for _ in 0..8 {
+        fault();
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Stops the first replica; the others go on, and rely on no word from it.
+async fn pause(cluster: &Cluster, workload: &Workload, seconds: u64) {
+    cluster.replicas[0].pause();
+    workload.others_serve().await;
+    sleep(Duration::from_secs(seconds)).await;
+    cluster.replicas[0].resume();
+}
+
+async fn evict(cluster: &Cluster, workload: &Workload) {
+    let redis = &cluster.redis;
+    let evicted = || {
+        let stats = redis.command(&["INFO", "stats"]);
+        let evicted = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("evicted_keys:"));
+        evicted.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let before = evicted();
+    let set = |memory| redis.command(&["CONFIG", "SET", "maxmemory", memory]);
+    assert_eq!(set("2mb"), "+OK");
+    workload.all_serve(100).await;
+    assert_eq!(set("0"), "+OK");
+    let evictions = evicted() - before;
+    println!("redis_evicts: {evictions} keys were evicted");
+    assert!(evictions > 10, "only {evictions} keys were evicted");
+}

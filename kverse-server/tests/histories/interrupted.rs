@@ -1,0 +1,171 @@
+//! Writes that are interrupted at a chosen point between mark and finish.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kverse_core::testing::history::Answer;
+use kverse_core::{Key, Precondition};
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::cluster::Cluster;
+use crate::database::Database;
+use crate::workload::Workload;
+
+/// What stands still while a write is on its way to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// The link of its replica to the database.
+    Link,
+    /// The replica, and with it the link.
+    Process,
+}
+
+/// What was there before, and what the interrupted write stores.
+const OLD: &str = "old";
+const NEW: &str = "new";
+
+/// Longer than a marker lives, even of a writer who has waited for some time.
+const LAPSED: Duration = Duration::from_secs(40);
+
+/// A write of the first replica is held up after its mark, until the marker has lapsed and the other replica has cached
+/// the old value again. What reaches the database then is refused by the fence.
+pub(crate) async fn before_database(
+    cluster: &Cluster,
+    workload: &Workload,
+    interruption: Interruption,
+) {
+    let (writer, reader) = (&workload.clients[0], &workload.clients[1]);
+    let (key, replica) = (&workload.spare, &cluster.replicas[0]);
+    let database = Database::connect(cluster).await;
+    store_old(reader, key).await;
+    cached(reader, key, OLD).await;
+
+    replica.postgres.hold_before(format!("{NEW} "));
+    let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), Precondition::None));
+    eventually("the write is on its way", async || {
+        replica.postgres.has_triggered()
+    })
+    .await;
+    assert!(is_marked(cluster, key));
+    if interruption == Interruption::Process {
+        replica.pause();
+    }
+    cached(reader, key, OLD).await;
+    replica.postgres.mend();
+    // The database gets the statement now, whether or not anybody waits for its answer.
+    workload.others_serve().await;
+    if interruption == Interruption::Process {
+        replica.resume();
+    }
+    refused(workload, &database, write).await;
+}
+
+/// The first replica stands still in the middle of a conditional write, until its marker has lapsed and the other replica
+/// has cached the old value again.
+pub(crate) async fn in_transaction(cluster: &Cluster, workload: &Workload) {
+    let (writer, reader) = (&workload.clients[0], &workload.clients[1]);
+    let (key, replica) = (&workload.spare, &cluster.replicas[0]);
+    let (database, other) = (
+        Database::connect(cluster).await,
+        Database::connect(cluster).await,
+    );
+    store_old(reader, key).await;
+    cached(reader, key, OLD).await;
+
+    other.lock(key).await;
+    let write = tokio::spawn(put_new(
+        Arc::clone(writer),
+        key.clone(),
+        Precondition::Exists,
+    ));
+    eventually("the write waits for the row", async || {
+        database.anyone_waits().await
+    })
+    .await;
+    assert!(is_marked(cluster, key));
+    replica.pause();
+    other.unlock().await;
+    cached(reader, key, OLD).await;
+    replica.resume();
+    refused(workload, &database, write).await;
+}
+
+/// The first replica is killed after the commit of a write and before its marker was ended. Nobody reads the old value
+/// from then on, and the new one is cached at last.
+pub(crate) async fn before_finish(cluster: &mut Cluster, workload: &Workload) {
+    let (writer, reader) = (&workload.clients[0], &workload.clients[1]);
+    let key = &workload.spare;
+    let (database, other) = (
+        Database::connect(cluster).await,
+        Database::connect(cluster).await,
+    );
+    store_old(reader, key).await;
+    cached(reader, key, OLD).await;
+
+    other.lock(key).await;
+    let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), Precondition::None));
+    eventually("the write waits for the row", async || {
+        database.anyone_waits().await
+    })
+    .await;
+    cluster.replicas[0].redis.hold();
+    other.unlock().await;
+    eventually("the write is committed", async || {
+        database.identity(key).await.as_deref() == Some(NEW)
+    })
+    .await;
+    cluster.replicas[0].kill();
+    assert!(is_marked(cluster, key), "the write was finished");
+    cluster.replicas[0].redis.mend();
+    cached(reader, key, NEW).await;
+    write.await.unwrap();
+    cluster.replicas[0].start_again().await;
+}
+
+async fn store_old(client: &Client, key: &Key) {
+    let answer = client.put(key, OLD.to_owned(), Precondition::None).await;
+    assert!(matches!(answer, Answer::Written(_)), "{answer:?}");
+}
+
+async fn put_new(client: Arc<Client>, key: Key, precondition: Precondition) -> Answer {
+    client.put(&key, NEW.to_owned(), precondition).await
+}
+
+/// Reads until it is the cache that answers. Each read must find this value.
+async fn cached(client: &Client, key: &Key, expected: &str) {
+    let deadline = Instant::now() + LAPSED;
+    loop {
+        let (answer, is_hit) = client.get(key).await;
+        let is_expected = matches!(&answer, Answer::Found(identity, _) if identity == expected);
+        assert!(is_expected, "{answer:?} instead of {expected}");
+        if is_hit {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{key} is not cached any more");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The interrupted write was not done, and never will be.
+async fn refused(workload: &Workload, database: &Database, write: tokio::task::JoinHandle<Answer>) {
+    let answer = write.await.unwrap();
+    assert!(!matches!(answer, Answer::Written(_)), "{answer:?}");
+    // Whatever its replica still had to send is sent before its next writes.
+    workload.all_write(10).await;
+    let stored = database.identity(&workload.spare).await;
+    assert_eq!(stored.as_deref(), Some(OLD), "the fence has a hole");
+}
+
+fn is_marked(cluster: &Cluster, key: &Key) -> bool {
+    let name = format!("kv:{}:{key}", cluster.epoch());
+    cluster.redis.command(&["GET", &name]).starts_with("KM")
+}
+
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
