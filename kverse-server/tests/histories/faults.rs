@@ -28,6 +28,7 @@ pub(crate) enum Fault {
     PostgresPaused,
     PostgresConnectionsTerminated,
     PostgresLinksCut,
+    LinksSplit,
     ClockAhead,
     ClockBehind,
     ReplicaPausedBeyondLease,
@@ -41,7 +42,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All of them; those last after which a replica that is gone counts as alive for a minute.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::RedisKilled,
         Self::RedisRestoredFromSnapshot,
         Self::RedisFlushed,
@@ -56,6 +57,7 @@ impl Fault {
         Self::PostgresPaused,
         Self::PostgresConnectionsTerminated,
         Self::PostgresLinksCut,
+        Self::LinksSplit,
         Self::ClockAhead,
         Self::ClockBehind,
         Self::ReplicaPausedBeyondLease,
@@ -72,8 +74,8 @@ impl Fault {
         match self {
             // Several times what fits.
             Self::RedisEvicts => Load {
-                keys: 64,
-                padding: 100_000,
+                keys: 250,
+                padding: 20_000,
                 ..Load::default()
             },
             _ => Load::default(),
@@ -89,6 +91,7 @@ impl Fault {
                 | Self::RedisFlushed
                 | Self::RedisPaused
                 | Self::RedisUnreachableFromOne
+                | Self::LinksSplit
         )
     }
 
@@ -170,6 +173,7 @@ impl Fault {
                 let links: Vec<&TcpProxy> = links.collect();
                 again_and_again(|| links.iter().for_each(|link| link.cut())).await;
             }
+            Self::LinksSplit => split(cluster, workload).await,
             Self::ClockAhead => clocks::run_ahead(cluster, workload).await,
             Self::ClockBehind => clocks::run_behind(cluster, workload).await,
             Self::ReplicaPausedBeyondLease => pause(cluster, workload, 3).await,
@@ -226,6 +230,18 @@ async fn pause(cluster: &Cluster, workload: &Workload, seconds: u64) {
     cluster.replicas[0].resume();
 }
 
+/// The first replica reaches only Redis, the others only PostgreSQL: they switch the cache off, which it cannot know, and
+/// write without it.
+async fn split(cluster: &Cluster, workload: &Workload) {
+    let (first, others) = cluster.replicas.split_first().unwrap();
+    first.postgres.hold();
+    others.iter().for_each(|other| other.redis.refuse());
+    workload.others_write(SOME).await;
+    sleep(Duration::from_secs(2)).await;
+    first.postgres.mend();
+    others.iter().for_each(|other| other.redis.mend());
+}
+
 async fn evict(cluster: &Cluster, workload: &Workload) {
     let redis = &cluster.redis;
     let evicted = || {
@@ -238,7 +254,7 @@ async fn evict(cluster: &Cluster, workload: &Workload) {
     let before = evicted();
     let set = |memory| redis.command(&["CONFIG", "SET", "maxmemory", memory]);
     assert_eq!(set("2mb"), "+OK");
-    workload.all_serve(100).await;
+    workload.all_serve(20).await;
     assert_eq!(set("0"), "+OK");
     let evictions = evicted() - before;
     println!("redis_evicts: {evictions} keys were evicted");

@@ -116,6 +116,14 @@ impl Workload {
         .await
     }
 
+    /// Waits until all replicas but the first have done so many more writes.
+    pub(crate) async fn others_write(&self, more: usize) {
+        self.progress(&self.clients[1..], |before, now| {
+            now.writes >= before.writes + more
+        })
+        .await;
+    }
+
     async fn progress(
         &self,
         clients: &[Arc<Client>],
