@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kverse_core::testing::history::{Action, Answer, History};
 use kverse_core::{
@@ -93,6 +93,21 @@ impl Client {
         self.hits.fetch_add(usize::from(is_hit), Ordering::SeqCst);
         self.record(key, Action::Get, began, answer.clone());
         (answer, is_hit)
+    }
+
+    /// Reads until it is the cache that answers, at most for so long. Each read must find this value.
+    pub(crate) async fn until_hit(&self, key: &Key, identity: &str, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let (answer, is_hit) = self.get(key).await;
+            let is_expected = matches!(&answer, Answer::Found(found, _) if found == identity);
+            assert!(is_expected, "{answer:?} instead of {identity}");
+            if is_hit {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{key} is not cached any more");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn found(&self, response: Response) -> (Answer, bool) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kverse_core::Precondition;
 use kverse_core::testing::history::Answer;
-use kverse_core::{Key, Precondition};
 use tokio::time::sleep;
 
 use crate::client::Client;
@@ -13,6 +13,8 @@ use crate::workload::Workload;
 
 /// Until the process notices that its clock was set.
 const NOTICED: Duration = Duration::from_secs(2);
+/// Until what was written is cached.
+const CACHED: Duration = Duration::from_secs(2);
 
 /// The first replica's clock goes ahead: it does not take for expired what has still half an hour.
 pub(crate) async fn run_ahead(cluster: &Cluster, workload: &Workload) {
@@ -30,7 +32,7 @@ pub(crate) async fn run_ahead(cluster: &Cluster, workload: &Workload) {
                 .await,
         );
         for reader in [&wrong, &right] {
-            hit(reader, key, &value).await;
+            reader.until_hit(key, &value, CACHED).await;
         }
     }
     cluster.replicas[0].set_clock("+0");
@@ -53,7 +55,7 @@ pub(crate) async fn run_behind(cluster: &Cluster, workload: &Workload) {
         .await;
     let stored_at = Instant::now();
     assert!(matches!(answer, Answer::Written(_)), "{answer:?}");
-    hit(&wrong, key, &value).await;
+    wrong.until_hit(key, &value, CACHED).await;
     loop {
         let asked_after = stored_at.elapsed();
         match wrong.get(key).await.0 {
@@ -69,18 +71,4 @@ pub(crate) async fn run_behind(cluster: &Cluster, workload: &Workload) {
 fn clients(cluster: &Cluster) -> [Client; 2] {
     let client = |replica: usize| Client::new(cluster.replicas[replica].url(), Arc::default(), 0);
     [client(0), client(1)]
-}
-
-/// Reads until the cache answers. Each read must find this value.
-async fn hit(client: &Client, key: &Key, value: &str) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let (answer, is_hit) = client.get(key).await;
-        let is_expected = matches!(&answer, Answer::Found(found, _) if found == value);
-        assert!(is_expected, "{answer:?} instead of {value}");
-        if is_hit {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{key} is not cached");
-    }
 }

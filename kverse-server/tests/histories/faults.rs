@@ -1,8 +1,11 @@
 //! What goes wrong, on a schedule.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use kverse_core::Precondition;
+use kverse_core::testing::history::Answer;
 use kverse_store::testing::TcpProxy;
 use tokio::time::sleep;
 
@@ -14,6 +17,8 @@ use crate::workload::{Load, Workload};
 /// Something that goes wrong, and is mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// For comparison, under the load by which naive cache-aside is found out.
+    Nothing,
     RedisKilled,
     RedisRestoredFromSnapshot,
     RedisFlushed,
@@ -42,7 +47,8 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All of them; those last after which a replica that is gone counts as alive for a minute.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
+        Self::Nothing,
         Self::RedisKilled,
         Self::RedisRestoredFromSnapshot,
         Self::RedisFlushed,
@@ -72,6 +78,7 @@ impl Fault {
     /// What the clients do meanwhile.
     pub(crate) fn load(self) -> Load {
         match self {
+            Self::Nothing => Load::CONTENTION,
             // Several times what fits.
             Self::RedisEvicts => Load {
                 keys: 250,
@@ -99,7 +106,8 @@ impl Fault {
     pub(crate) fn spares_reads(self) -> bool {
         matches!(
             self,
-            Self::RedisKilled
+            Self::Nothing
+                | Self::RedisKilled
                 | Self::RedisRestoredFromSnapshot
                 | Self::RedisFlushed
                 | Self::RedisPaused
@@ -114,6 +122,7 @@ impl Fault {
     /// Has it happen, and mends what does not mend itself.
     pub(crate) async fn inject(self, cluster: &mut Cluster, workload: &Workload) {
         match self {
+            Self::Nothing => drop(workload.all_write(700).await),
             Self::RedisKilled => {
                 cluster.redis.kill();
                 // Without a cache the service goes on.
@@ -231,15 +240,37 @@ async fn pause(cluster: &Cluster, workload: &Workload, seconds: u64) {
 }
 
 /// The first replica reaches only Redis, the others only PostgreSQL: they switch the cache off, which it cannot know, and
-/// write without it.
+/// write without it what the first has just read from the cache.
 async fn split(cluster: &Cluster, workload: &Workload) {
+    const SPLIT: Duration = Duration::from_secs(5);
     let (first, others) = cluster.replicas.split_first().unwrap();
+    let (reader, writer, key) = (
+        Arc::clone(&workload.clients[0]),
+        &workload.clients[1],
+        workload.spare.clone(),
+    );
+    writer.put(&key, "0".to_owned(), Precondition::None).await;
+    reader.until_hit(&key, "0", SPLIT).await;
     first.postgres.hold();
     others.iter().for_each(|other| other.redis.refuse());
-    workload.others_write(SOME).await;
-    sleep(Duration::from_secs(2)).await;
+    let until = Instant::now() + SPLIT;
+    let read = key.clone();
+    let reading = tokio::spawn(async move {
+        while Instant::now() < until {
+            reader.get(&read).await;
+        }
+    });
+    let (mut tries, mut writes) = (0, 0);
+    while Instant::now() < until {
+        tries += 1;
+        let identity = format!("split/{tries}");
+        let answer = writer.put(&key, identity, Precondition::None).await;
+        writes += usize::from(matches!(answer, Answer::Written(_)));
+    }
+    assert!(writes > SOME, "only {writes} writes without the cache");
     first.postgres.mend();
     others.iter().for_each(|other| other.redis.mend());
+    reading.await.unwrap();
 }
 
 async fn evict(cluster: &Cluster, workload: &Workload) {

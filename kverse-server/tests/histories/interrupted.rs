@@ -39,7 +39,7 @@ pub(crate) async fn before_database(
     let (key, replica) = (&workload.spare, &cluster.replicas[0]);
     let database = Database::connect(cluster).await;
     store_old(reader, key).await;
-    cached(reader, key, OLD).await;
+    reader.until_hit(key, OLD, LAPSED).await;
 
     replica.postgres.hold_before(format!("{NEW} "));
     let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), Precondition::None));
@@ -51,7 +51,7 @@ pub(crate) async fn before_database(
     if interruption == Interruption::Process {
         replica.pause();
     }
-    cached(reader, key, OLD).await;
+    reader.until_hit(key, OLD, LAPSED).await;
     replica.postgres.mend();
     // The database gets the statement now, whether or not anybody waits for its answer.
     workload.others_serve().await;
@@ -71,7 +71,7 @@ pub(crate) async fn in_transaction(cluster: &Cluster, workload: &Workload) {
         Database::connect(cluster).await,
     );
     store_old(reader, key).await;
-    cached(reader, key, OLD).await;
+    reader.until_hit(key, OLD, LAPSED).await;
 
     other.lock(key).await;
     let write = tokio::spawn(put_new(
@@ -86,7 +86,7 @@ pub(crate) async fn in_transaction(cluster: &Cluster, workload: &Workload) {
     assert!(is_marked(cluster, key));
     replica.pause();
     other.unlock().await;
-    cached(reader, key, OLD).await;
+    reader.until_hit(key, OLD, LAPSED).await;
     replica.resume();
     refused(workload, &database, write).await;
 }
@@ -101,7 +101,7 @@ pub(crate) async fn before_finish(cluster: &mut Cluster, workload: &Workload) {
         Database::connect(cluster).await,
     );
     store_old(reader, key).await;
-    cached(reader, key, OLD).await;
+    reader.until_hit(key, OLD, LAPSED).await;
 
     other.lock(key).await;
     let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), Precondition::None));
@@ -118,7 +118,7 @@ pub(crate) async fn before_finish(cluster: &mut Cluster, workload: &Workload) {
     cluster.replicas[0].kill();
     assert!(is_marked(cluster, key), "the write was finished");
     cluster.replicas[0].redis.mend();
-    cached(reader, key, NEW).await;
+    reader.until_hit(key, NEW, LAPSED).await;
     write.await.unwrap();
     cluster.replicas[0].start_again().await;
 }
@@ -130,21 +130,6 @@ async fn store_old(client: &Client, key: &Key) {
 
 async fn put_new(client: Arc<Client>, key: Key, precondition: Precondition) -> Answer {
     client.put(&key, NEW.to_owned(), precondition).await
-}
-
-/// Reads until it is the cache that answers. Each read must find this value.
-async fn cached(client: &Client, key: &Key, expected: &str) {
-    let deadline = Instant::now() + LAPSED;
-    loop {
-        let (answer, is_hit) = client.get(key).await;
-        let is_expected = matches!(&answer, Answer::Found(identity, _) if identity == expected);
-        assert!(is_expected, "{answer:?} instead of {expected}");
-        if is_hit {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{key} is not cached any more");
-        sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// The interrupted write was not done, and never will be.

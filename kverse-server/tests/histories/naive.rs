@@ -175,13 +175,8 @@ pub(crate) async fn is_found_out(after_write: AfterWrite, seed: u64) {
             .unwrap();
         });
     }
-    let load = Load {
-        keys: 2,
-        pause_ms: 2,
-        ..Load::default()
-    };
     let began = Instant::now();
-    let workload = Workload::start(urls, load, seed);
+    let workload = Workload::start(urls, Load::CONTENTION, seed);
     while workload.history.violations().is_empty() {
         let operations = workload.history.len();
         assert!(

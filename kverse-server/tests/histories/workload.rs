@@ -24,6 +24,16 @@ pub(crate) struct Load {
     pub(crate) pause_ms: u64,
 }
 
+impl Load {
+    /// Much to do with few keys.
+    pub(crate) const CONTENTION: Self = Self {
+        keys: 2,
+        padding: 0,
+        clients: 4,
+        pause_ms: 2,
+    };
+}
+
 impl Default for Load {
     fn default() -> Self {
         Self {
@@ -114,14 +124,6 @@ impl Workload {
             now.writes >= before.writes + more
         })
         .await
-    }
-
-    /// Waits until all replicas but the first have done so many more writes.
-    pub(crate) async fn others_write(&self, more: usize) {
-        self.progress(&self.clients[1..], |before, now| {
-            now.writes >= before.writes + more
-        })
-        .await;
     }
 
     async fn progress(
