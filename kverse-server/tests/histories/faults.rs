@@ -122,7 +122,9 @@ impl Fault {
     /// Has it happen, and mends what does not mend itself.
     pub(crate) async fn inject(self, cluster: &mut Cluster, workload: &Workload) {
         match self {
-            Self::Nothing => drop(workload.all_write(700).await),
+            Self::Nothing => {
+                workload.all_write(700).await;
+            }
             Self::RedisKilled => {
                 cluster.redis.kill();
                 // Without a cache the service goes on.
