@@ -3,6 +3,12 @@
 use std::process::ExitCode;
 
 use kverse_server::{Config, StartError, shutdown_signal, start};
+use mimalloc::MiMalloc;
+
+/// A request makes some thirty small allocations and one of about 2 KiB, which are a good part of its time with the
+/// allocator of glibc.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
