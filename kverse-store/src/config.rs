@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kverse_core::{Clock, Error, Limits, Result, SystemClock};
 use prometheus::Registry;
@@ -137,6 +138,11 @@ pub struct StoreConfig {
     /// The Redis server that caches for all who use the same PostgreSQL database, all of whom must be given it. Default:
     /// none. Other stores have no use for it.
     pub redis_url: Option<RedisUrl>,
+    /// For a process that is there for a moment only: it is refused if it cannot reach a Redis that others use, instead of
+    /// switching it off for all of them. Default: no.
+    pub guest: bool,
+    /// For how long an `Unavailable` store is tried again when it is opened. Default 0: not at all.
+    pub start_timeout: Duration,
     /// How many bytes the in-process cache may hold; 0 switches it off. Default 64 MiB.
     pub cache_bytes: u64,
     /// The source of "now" for versions and expiry. Default: the machine's clock. PostgreSQL uses its own.
@@ -155,6 +161,8 @@ impl StoreConfig {
             url,
             limits: Limits::default(),
             redis_url: None,
+            guest: false,
+            start_timeout: Duration::ZERO,
             cache_bytes: Self::DEFAULT_CACHE_BYTES,
             clock: Arc::new(SystemClock),
             metrics: None,
@@ -172,6 +180,20 @@ impl StoreConfig {
     #[must_use]
     pub fn with_redis_url(mut self, redis_url: Option<RedisUrl>) -> Self {
         self.redis_url = redis_url;
+        self
+    }
+
+    /// The same for a process that is there for a moment, or stays.
+    #[must_use]
+    pub fn with_guest(mut self, guest: bool) -> Self {
+        self.guest = guest;
+        self
+    }
+
+    /// The same, trying for so long.
+    #[must_use]
+    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = timeout;
         self
     }
 

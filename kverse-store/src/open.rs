@@ -14,6 +14,7 @@ use crate::{StoreConfig, StoreUrl};
 
 #[cfg(feature = "postgres")]
 mod postgres;
+mod start;
 
 /// How many reads a backend is asked for at the same time; what arrives meanwhile is read together.
 pub(crate) const READS_IN_FLIGHT: usize = 4;
@@ -38,6 +39,7 @@ pub(crate) const READS_IN_FLIGHT: usize = 4;
 /// ```
 ///
 /// # Errors
+/// `Unavailable` if the store could not be reached within [`StoreConfig::start_timeout`], which may be retried;
 /// `Unsupported` if the backend was not compiled in; `Internal` if the registry has the store's metrics already; else what
 /// the backend says.
 ///
@@ -46,6 +48,15 @@ pub(crate) const READS_IN_FLIGHT: usize = 4;
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     // Panics without a timer, here rather than in a task of the first operation, which would only report a timeout.
     drop(tokio::time::sleep(Duration::ZERO));
+    let store = start::open(config).await?;
+    match &config.metrics {
+        Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
+        None => Ok(store),
+    }
+}
+
+/// Opens the store, once. A store that is `Unavailable` has no metrics in the registry yet, so that it can be tried again.
+async fn open_once(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {
         let message = format!(
             "{} has no use for a Redis cache: leave the URL of Redis away",
@@ -53,34 +64,32 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
         );
         return Err(Error::invalid_input(message));
     }
-    let store: Arc<dyn KvStore> = match &config.url {
+    match &config.url {
         StoreUrl::Memory => local(
             Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
             config,
-        )?,
+        ),
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => local(sqlite(SqliteConfig::new(path), config).await?, config)?,
+        StoreUrl::Sqlite(path) => local(sqlite(SqliteConfig::new(path), config).await?, config),
         #[cfg(feature = "sqlite")]
-        StoreUrl::SqliteMemory => local(sqlite(SqliteConfig::in_memory(), config).await?, config)?,
+        StoreUrl::SqliteMemory => local(sqlite(SqliteConfig::in_memory(), config).await?, config),
         #[cfg(feature = "http")]
         StoreUrl::Http(url) => {
             let options = crate::http::HttpOptions::default().with_limits(config.limits);
-            Arc::new(crate::http::HttpStore::connect(url.clone(), options).await?)
+            Ok(Arc::new(
+                crate::http::HttpStore::connect(url.clone(), options).await?,
+            ))
         }
         #[cfg(feature = "postgres")]
-        StoreUrl::Postgres(url) => postgres::open(url.clone(), config).await?,
+        StoreUrl::Postgres(url) => postgres::open(url.clone(), config).await,
         #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "http")))]
         url => {
             let message = format!("this build has no backend for {url}");
-            return Err(kverse_core::Error::new(
+            Err(kverse_core::Error::new(
                 kverse_core::ErrorKind::Unsupported,
                 message,
-            ));
+            ))
         }
-    };
-    match &config.metrics {
-        Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
-        None => Ok(store),
     }
 }
 

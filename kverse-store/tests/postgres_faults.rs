@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use kverse_core::cached::{Mode, ModeRegister, ModeState, with_write_fence};
 use kverse_core::{
     Error, ErrorKind, Key, KvStore, KvStoreExt, Operation, Precondition, PutOptions, Version, Write,
 };
-use kverse_store::postgres::{PostgresConfig, PostgresStore};
+use kverse_store::postgres::{PostgresConfig, PostgresModeRegister, PostgresStore};
 use kverse_store::testing::{PostgresOptions, PostgresServer, TcpProxy};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -615,11 +615,18 @@ async fn the_mode_register_changes_by_comparison_and_counts_replicas() {
     );
     assert_eq!(other.read().await.unwrap(), warming);
 
-    assert_eq!(one.heartbeat(1, 1).await.unwrap(), (1, 1));
-    assert_eq!(other.heartbeat(2, 0).await.unwrap(), (2, 2));
-    assert_eq!(one.heartbeat(1, 1).await.unwrap(), (2, 1));
-    assert_eq!(other.heartbeat(u128::MAX, 1).await.unwrap(), (3, 2));
+    let minute = Duration::from_secs(60);
+    let beat = async |register: &PostgresModeRegister, replica, revision| {
+        let beat = register.heartbeat(replica, revision, minute).await.unwrap();
+        let off = SystemTime::from(beat.now).elapsed().unwrap_or_default();
+        assert!(off < Duration::from_secs(10), "{beat:?}");
+        (beat.alive, beat.ready)
+    };
+    assert_eq!(beat(&one, 1, 1).await, (1, 1));
+    assert_eq!(beat(&other, 2, 0).await, (2, 2));
+    assert_eq!(beat(&one, 1, 1).await, (2, 1));
+    assert_eq!(beat(&other, u128::MAX, 1).await, (3, 2));
     database.sql("UPDATE replica SET seen_at = seen_at - 61000000 WHERE id <> decode(repeat('ff', 16), 'hex')");
-    assert_eq!(other.heartbeat(u128::MAX, 1).await.unwrap(), (1, 1));
+    assert_eq!(beat(&other, u128::MAX, 1).await, (1, 1));
     assert_eq!(database.sql("SELECT count(*) FROM replica"), "1");
 }

@@ -58,6 +58,13 @@ impl Breaker {
         self.failing.store(false, Ordering::Relaxed);
     }
 
+    /// The cache must not be used. Whether this opens the breaker.
+    pub(super) fn trip(&self) -> bool {
+        let mut failures = self.lock();
+        self.failing.store(true, Ordering::Relaxed);
+        !std::mem::replace(&mut failures.open, true)
+    }
+
     /// A call that began at `began` was not answered. Whether this opens the breaker.
     pub(super) fn failed(&self, began: Instant) -> bool {
         let mut failures = self.lock();

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::epoch::CacheError;
+use super::inspection::{Inspection, ToldTime};
 use super::mode::{Mode, ModeState};
 use super::replicated::Shared;
 use super::view::Known;
-use crate::{Key, Result};
+use crate::{Error, ErrorKind, Key, Result};
 
 /// Reads the register again and again, says that this replica is alive, probes the cache, and changes the mode when that
 /// is due.
@@ -23,6 +24,15 @@ pub(super) struct Controller {
     /// The epoch that this replica was to open and could not.
     failed_to_open: Option<u64>,
     more_to_sweep: bool,
+    inspection: Option<Inspection>,
+}
+
+/// What a turn learned from the register.
+struct Turn {
+    began: Instant,
+    /// Whether every live replica has reported this replica's revision.
+    all_ready: bool,
+    database_time: ToldTime,
 }
 
 /// How a probe of the cache ended.
@@ -34,6 +44,8 @@ enum Probe {
     EpochLost,
     /// It does not answer.
     Failed,
+    /// It answers, and must not be used.
+    Unfit,
 }
 
 impl Controller {
@@ -51,6 +63,7 @@ impl Controller {
             reachable_since: None,
             failed_to_open: None,
             more_to_sweep: false,
+            inspection: None,
         }
     }
 
@@ -71,10 +84,10 @@ impl Controller {
         }
     }
 
-    /// One turn; whether this replica changed the mode.
+    /// One turn; whether the mode changed.
     async fn turn(&mut self) -> bool {
-        let (live, ready) = match timeout(self.shared.timing.lease, self.read_register()).await {
-            Ok(Ok(replicas)) => replicas,
+        let turn = match timeout(self.shared.timing.lease, self.read_register()).await {
+            Ok(Ok(turn)) => turn,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the mode of the cache cannot be read");
                 return false;
@@ -87,9 +100,9 @@ impl Controller {
         let Some(known) = self.shared.view.known() else {
             return false;
         };
-        let probe = self.probe(&known.state).await;
-        match self.next_state(&known, probe, live == ready).await {
-            Some(next) => self.change(known.state, next).await,
+        let probe = self.probe(&known.state, turn.database_time).await;
+        match self.next_state(&known, probe, turn.all_ready).await {
+            Some(next) => self.change(turn.began, known.state, next).await,
             None => {
                 self.sweep(&known).await;
                 false
@@ -97,22 +110,37 @@ impl Controller {
         }
     }
 
-    /// How many replicas live, and how many of them have reported this replica's revision.
-    async fn read_register(&mut self) -> Result<(u64, u64)> {
+    async fn read_register(&mut self) -> Result<Turn> {
         // First, so that no replica that relies on the register is unknown to the others.
-        let register = &*self.shared.register;
-        let replica = self.shared.replica;
+        let began = Instant::now();
+        let shared = &*self.shared;
         self.reported = self.report();
-        let replicas = register.heartbeat(replica, self.reported).await?;
+        let forget_after = shared.timing.forgotten_after();
+        let heartbeat = shared
+            .register
+            .heartbeat(shared.replica, self.reported, forget_after)
+            .await?;
+        let database_time = ToldTime::new(heartbeat.now, began);
         let asked_at = Instant::now();
-        let state = register.read().await?;
+        self.check_recent(began, asked_at)?;
+        let state = shared.register.read().await?;
         self.learn(&state, asked_at);
-        if state.revision == self.reported {
-            Ok(replicas)
-        } else {
-            // It was another revision that was counted.
-            Ok((1, 0))
+        Ok(Turn {
+            began,
+            // Else it was another revision that was counted.
+            all_ready: state.revision == self.reported && heartbeat.alive == heartbeat.ready,
+            database_time,
+        })
+    }
+
+    /// A lease that begins long after the heartbeat of its turn might outlive the time after which others forget this
+    /// replica: [`Timing::forgotten_after`](super::Timing).
+    fn check_recent(&self, began: Instant, now: Instant) -> Result<()> {
+        if now.duration_since(began) <= self.shared.timing.lease {
+            return Ok(());
         }
+        let message = "this process was paused, or the database is slow";
+        Err(Error::new(ErrorKind::Unavailable, message))
     }
 
     fn learn(&self, state: &ModeState, asked_at: Instant) {
@@ -155,14 +183,22 @@ impl Controller {
             .is_some_and(|since| since.elapsed() >= enough)
     }
 
-    async fn probe(&mut self, state: &ModeState) -> Probe {
+    async fn probe(&mut self, state: &ModeState, database_time: ToldTime) -> Probe {
         let began = Instant::now();
-        let probed = timeout(Self::PROBE_TIMEOUT, self.ask_cache(state)).await;
-        let probe = probed.unwrap_or(Probe::Failed);
+        let asked = timeout(Self::PROBE_TIMEOUT, self.ask_cache(state, database_time)).await;
+        let probe = match asked {
+            Ok(Ok(probe)) => probe,
+            Ok(Err(error)) => self.failed(&error),
+            Err(_) => self.failed(&CacheError::Unreachable("no answer in time".to_owned())),
+        };
         match probe {
-            Probe::Failed => {
+            Probe::Failed | Probe::Unfit => {
                 self.reachable_since = None;
-                self.shared.breaker.failed(began);
+                if probe == Probe::Unfit {
+                    self.shared.breaker.trip();
+                } else {
+                    self.shared.breaker.failed(began);
+                }
                 return probe;
             }
             Probe::Good | Probe::EpochLost => {
@@ -180,27 +216,71 @@ impl Controller {
         probe
     }
 
-    async fn ask_cache(&self, state: &ModeState) -> Probe {
-        let cache = &*self.shared.cache;
-        let run_id = match cache.run_id().await {
-            Ok(run_id) => run_id,
-            Err(CacheError::NoEpoch | CacheError::Restarted) => return Probe::EpochLost,
-            Err(CacheError::Unreachable(_) | CacheError::Failed(_)) => return Probe::Failed,
-        };
+    /// Takes note of a call that failed.
+    fn failed(&self, error: &CacheError) -> Probe {
+        match error {
+            CacheError::NoEpoch | CacheError::Restarted => Probe::EpochLost,
+            CacheError::Unfit(why) => {
+                self.shared.diagnosis.failed(error);
+                self.found(Some(why.clone()));
+                Probe::Unfit
+            }
+            CacheError::Unreachable(_) | CacheError::Failed(_) => {
+                self.shared.diagnosis.failed(error);
+                Probe::Failed
+            }
+        }
+    }
+
+    /// Takes note of whether the cache is fit.
+    fn found(&self, unfit: Option<String>) {
+        if self.shared.diagnosis.inspected(unfit.clone()) {
+            match unfit {
+                Some(why) => tracing::error!("the cache is not used: it {why}"),
+                None => tracing::info!("the cache is fit to be used again"),
+            }
+        }
+    }
+
+    async fn ask_cache(
+        &mut self,
+        state: &ModeState,
+        database_time: ToldTime,
+    ) -> Result<Probe, CacheError> {
+        let shared = Arc::clone(&self.shared);
+        let cache = &*shared.cache;
+        let run_id = cache.run_id().await?;
+        if let Some(why) = self.inspect(&run_id, database_time).await? {
+            return Err(CacheError::Unfit(why));
+        }
         if state.mode == Mode::Off {
-            return Probe::Good;
+            return Ok(Probe::Good);
         }
         if run_id != state.run_id {
-            return Probe::EpochLost;
+            return Ok(Probe::EpochLost);
         }
         let Ok(key) = Self::PROBE_KEY.parse::<Key>() else {
-            return Probe::Failed;
+            return Ok(Probe::Failed);
         };
-        match cache.lookup(state.epoch, &[key]).await {
-            Ok(_) => Probe::Good,
-            Err(CacheError::NoEpoch | CacheError::Restarted) => Probe::EpochLost,
-            Err(CacheError::Unreachable(_) | CacheError::Failed(_)) => Probe::Failed,
-        }
+        cache.lookup(state.epoch, &[key]).await?;
+        Ok(Probe::Good)
+    }
+
+    /// Why the cache cannot be used, if it cannot.
+    async fn inspect(
+        &mut self,
+        run_id: &str,
+        database_time: ToldTime,
+    ) -> Result<Option<String>, CacheError> {
+        let shared = &*self.shared;
+        let inspection = match self.inspection.take() {
+            Some(last) if last.holds(run_id, &shared.timing) => last,
+            _ => Inspection::make(&*shared.cache, run_id, database_time, &shared.timing).await?,
+        };
+        let unfit = inspection.unfit.clone();
+        self.inspection = Some(inspection);
+        self.found(unfit.clone());
+        Ok(unfit)
     }
 
     /// What the register should say next, if this replica is to change it.
@@ -227,7 +307,7 @@ impl Controller {
                     || !self.shared.rules.warming_waits;
                 match probe {
                     Probe::Good if waited => Some(next(state, Mode::On)),
-                    Probe::Good | Probe::Failed => None,
+                    Probe::Good | Probe::Failed | Probe::Unfit => None,
                     // The replica that began the epoch may not have opened it yet.
                     Probe::EpochLost
                         if seen_for > timing.lease || self.failed_to_open == Some(state.epoch) =>
@@ -254,17 +334,20 @@ impl Controller {
         })
     }
 
-    /// Whether the mode is now what this replica wanted, and the cache ready for it.
-    async fn change(&mut self, from: ModeState, to: ModeState) -> bool {
+    /// Whether the mode is now another, and the cache ready for it.
+    async fn change(&mut self, began: Instant, from: ModeState, to: ModeState) -> bool {
         let asked_at = Instant::now();
+        if self.check_recent(began, asked_at).is_err() {
+            return false;
+        }
         let swapped = self
             .shared
             .register
             .compare_and_swap(from.revision, to.clone());
         match timeout(self.shared.timing.lease, swapped).await {
             Ok(Ok(true)) => {}
-            // Another replica was first.
-            Ok(Ok(false)) => return false,
+            // Another replica was first: what it changed is worth knowing at once.
+            Ok(Ok(false)) => return true,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the mode of the cache cannot be changed");
                 return false;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::cache::{Fill, Finish, Lookup};
-use crate::Key;
+use crate::{Key, Timestamp};
 
 /// A cache that several replicas share, for example Redis. What it holds belongs to an epoch: a new epoch starts empty,
 /// and what an old one held is out of reach. Which epoch it is, and whether the cache may be used, is not its business
@@ -25,6 +25,13 @@ pub trait EpochCache: Debug + Display + Send + Sync + 'static {
 
     /// Identifies the running cache process: a restart, after which the cache may hold anything, changes it.
     async fn run_id(&self) -> Result<String, CacheError>;
+
+    /// Checks that it is fit to be the cache, whatever it was when it was connected to: a role and settings with which
+    /// markers stay until they lapse; and tells its time.
+    ///
+    /// # Errors
+    /// `Unfit`, with what would have to change.
+    async fn inspect(&self) -> Result<Timestamp, CacheError>;
 
     /// Looks keys up; one result a key, in order. An unknown key, and one with only lapsed markers, gets a lease.
     async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError>;
@@ -77,6 +84,9 @@ pub enum CacheError {
     /// It cannot be reached, or did not answer in time.
     #[error("the cache cannot be reached: {0}")]
     Unreachable(String),
+    /// It must not be used as it is: what it is or how it is set up would break the protocol. The text completes "it ...".
+    #[error("the cache is unfit: it {0}")]
+    Unfit(String),
     /// It answered something that makes no sense, or refused the command.
     #[error("the cache failed: {0}")]
     Failed(String),

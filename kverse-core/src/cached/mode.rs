@@ -1,10 +1,11 @@
 //! Whether the shared cache may be used, agreed on by all replicas.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::Result;
+use crate::{Result, Timestamp};
 
 /// How the replicas use the shared cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,23 @@ pub trait ModeRegister: Debug + Send + Sync + 'static {
     async fn compare_and_swap(&self, expected: u64, new: ModeState) -> Result<bool>;
 
     /// Says that this replica is alive, and in which revision all of its writes are now done; and forgets replicas
-    /// that have not said so for a minute. Returns how many replicas are alive, and how many of them have last said
-    /// `revision` or a later one. What a replica says may go back: one that cannot reach the cache while it is off says
-    /// less than it said before.
-    async fn heartbeat(&self, replica: u128, revision: u64) -> Result<(u64, u64)>;
+    /// that have not said so for `forget_after`. What a replica says may go back: one that cannot reach the cache while
+    /// it is off says less than it said before.
+    async fn heartbeat(
+        &self,
+        replica: u128,
+        revision: u64,
+        forget_after: Duration,
+    ) -> Result<Heartbeat>;
+}
+
+/// What the register answers to a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// How many replicas are alive, with the one that asks.
+    pub alive: u64,
+    /// How many of them have last said the revision that was asked with, or a later one.
+    pub ready: u64,
+    /// The time of the database.
+    pub now: Timestamp,
 }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::breaker::Breaker;
 use super::cache::{Cache, Fill, Finish, Lookup, Mark, Window};
 use super::controller::Controller;
+use super::diagnosis::Diagnosis;
 use super::epoch::{CacheError, EpochCache};
 use super::in_flight::InFlight;
 use super::mode::{Mode, ModeRegister};
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     /// Something happened that the controller should look at before its next turn.
     pub(super) wake: Notify,
     pub(super) counters: Counters,
+    pub(super) diagnosis: Diagnosis,
 }
 
 impl ReplicatedCache {
@@ -109,6 +111,7 @@ impl ReplicatedCache {
             lost_epoch: AtomicU64::new(0),
             wake: Notify::new(),
             counters: Counters::new()?,
+            diagnosis: Diagnosis::default(),
         });
         if let Some(registry) = metrics {
             super::status::register(&shared, registry)?;
@@ -161,7 +164,7 @@ impl Shared {
         // The largest number that a database column holds.
         let last = i64::MAX.unsigned_abs();
         self.register
-            .heartbeat(self.replica, last)
+            .heartbeat(self.replica, last, self.timing.forgotten_after())
             .await
             .map(|_| ())
     }
@@ -175,9 +178,14 @@ impl Shared {
                     self.wake.notify_one();
                 }
             }
-            Err(CacheError::Unreachable(_) | CacheError::Failed(_)) => {
+            Err(error) => {
                 self.counters.cache_errors.inc();
-                if self.breaker.failed(began) {
+                self.diagnosis.failed(error);
+                let opens = match error {
+                    CacheError::Unfit(_) => self.breaker.trip(),
+                    _ => self.breaker.failed(began),
+                };
+                if opens {
                     self.wake.notify_one();
                 }
             }

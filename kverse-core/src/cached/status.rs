@@ -39,6 +39,10 @@ pub struct ReplicaStatus {
     pub reachable: bool,
     /// Whether hits may be served.
     pub hits: bool,
+    /// Why the cache is not used although it answers.
+    pub unfit: Option<String>,
+    /// The last call of the cache that failed: how long ago, and why.
+    pub last_error: Option<(Duration, String)>,
 }
 
 /// What happened since the replica started.
@@ -96,31 +100,35 @@ impl Shared {
             lease_age: age,
             reachable: !self.breaker.is_open(),
             hits: self.view.hits(Instant::now()).is_some() && !self.breaker.is_open(),
+            unfit: self.diagnosis.unfit(),
+            last_error: self.diagnosis.last_error(),
         }
     }
 
     /// Asks the cache.
     pub(super) async fn check(&self) -> ComponentHealth {
         let began = Instant::now();
-        let answer = match timeout(Self::CHECK_TIMEOUT, self.cache.run_id()).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                "the shared cache does not answer: reads go to the database",
-            )
-            .with_source(error)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Unavailable,
-                "the shared cache does not answer in time: reads go to the database",
-            )),
-        };
+        let asked = timeout(Self::CHECK_TIMEOUT, self.cache.run_id()).await;
         let status = self.status();
+        let unavailable = |what: &str| {
+            let message = format!("the shared cache {what}: reads go to the database");
+            Error::new(ErrorKind::Unavailable, message)
+        };
+        let answer = match (asked, &status.unfit) {
+            (Ok(Ok(_)), None) => Ok(()),
+            (Ok(Ok(_)), Some(why)) => Err(unavailable(why)),
+            (Ok(Err(error)), _) => Err(unavailable("does not answer").with_source(error)),
+            (Err(elapsed), _) => Err(unavailable("does not answer in time").with_source(elapsed)),
+        };
         let mode = status.mode.map_or("unknown", Mode::as_str);
         let read = status.lease_age.map_or_else(
             || "never read".to_owned(),
             |age| format!("read {} ms ago", age.as_millis()),
         );
-        let detail = format!("mode {mode}, epoch {}, {read}", status.epoch);
+        let failed = status.last_error.map_or_else(String::new, |(age, error)| {
+            format!(", last error {} s ago: {error}", age.as_secs())
+        });
+        let detail = format!("mode {mode}, epoch {}, {read}{failed}", status.epoch);
         ComponentHealth::new("cache", answer, began.elapsed())
             .with_required(false)
             .with_detail(detail)

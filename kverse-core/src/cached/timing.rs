@@ -29,6 +29,10 @@ pub struct Timing {
     pub give_up_after: Duration,
     /// The cache is used again when it has answered for this long. Default 2 s.
     pub stable_after: Duration,
+    /// How often it is checked that the cache is fit, and its clock right. Default 10 s.
+    pub inspect_interval: Duration,
+    /// How far the clocks of the cache and the database may be apart; beyond it the cache is not used. Default 1 s.
+    pub max_clock_offset: Duration,
 }
 
 impl Default for Timing {
@@ -44,6 +48,8 @@ impl Default for Timing {
             mark_wait: Duration::from_millis(2500),
             give_up_after: Duration::from_millis(250),
             stable_after: Duration::from_secs(2),
+            inspect_interval: Duration::from_secs(10),
+            max_clock_offset: Duration::from_secs(1),
         }
     }
 }
@@ -79,6 +85,13 @@ impl Timing {
     /// How long after the register went to `Warming` no write of an older view can be under way any more.
     pub(super) fn warming(&self) -> Duration {
         self.lease + self.marker_lifetime
+    }
+
+    /// How long after its last heartbeat a replica is over: it no longer serves hits, and none of its writes are under
+    /// way. A replica asks for its last lease within one lease of that heartbeat, or not at all, and its last write begins
+    /// under that lease.
+    pub(super) fn forgotten_after(&self) -> Duration {
+        2 * self.lease + self.marker_lifetime
     }
 }
 

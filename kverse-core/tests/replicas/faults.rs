@@ -13,6 +13,9 @@ use crate::servers::{CacheLink, Links, RegisterLink, World};
 const LEASE: Duration = Duration::from_secs(2);
 const MARK_WAIT: Duration = Duration::from_millis(2500);
 const WARMING: Duration = Duration::from_secs(12);
+const FORGOTTEN: Duration = Duration::from_secs(14);
+/// Longer than it takes to notice that the cache is unfit.
+const INSPECTION: Duration = Duration::from_secs(12);
 
 #[tokio::test(start_paused = true)]
 async fn the_first_replica_turns_the_cache_on_and_need_not_wait_to_write() {
@@ -155,6 +158,74 @@ async fn a_dead_replica_only_delays_the_return_of_the_cache() {
     let took = a.until(Mode::On, 1).await;
     let about = WARMING..WARMING + Duration::from_secs(2);
     assert!(about.contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_replica_is_not_waited_for_once_its_writes_must_be_over() {
+    let (_world, [a, b]) = replicas().await;
+    a.links.cut_cache(true);
+    b.until(Mode::Off, 0).await;
+    b.links.pause(true);
+    drop(b);
+    a.links.cut_cache(false);
+    let took = a.until(Mode::Warming, 1).await;
+    assert!(took <= FORGOTTEN + Duration::from_secs(1), "{took:?}");
+    assert!(
+        took > Duration::from_secs(10),
+        "its writes may be under way"
+    );
+    assert!(a.until(Mode::On, 1).await < LEASE * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_wrong_switches_the_cache_off_until_it_is_right() {
+    let (world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    world.set_cache_ahead(Duration::from_millis(1500));
+    assert!(a.until(Mode::Off, 0).await < INSPECTION);
+    assert_eq!(b.get().await, ("1".to_owned(), CacheStatus::Off));
+    let status = a.cache.status();
+    assert!(status.unfit.unwrap().contains("clock"));
+    let checks = a.store.check().await;
+    let cache = checks.iter().find(|check| check.name == "cache").unwrap();
+    let error = cache.result.as_ref().unwrap_err().to_string();
+    assert!(error.contains("1.5s off"), "{error}");
+    sleep(INSPECTION * 2).await;
+    assert_eq!(a.mode(), Some(Mode::Off));
+    world.set_cache_ahead(Duration::from_millis(500));
+    a.until(Mode::On, 1).await;
+    assert_eq!(a.cache.status().unfit, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_becomes_unfit_is_switched_off_until_it_is_fit() {
+    let (world, [a, b]) = replicas().await;
+    world.set_unfit(Some("is a replica"));
+    assert!(a.until(Mode::Off, 0).await < INSPECTION);
+    b.until(Mode::Off, 0).await;
+    sleep(INSPECTION * 2).await;
+    assert_eq!(a.mode(), Some(Mode::Off));
+    a.put("1").await.unwrap();
+    world.set_unfit(None);
+    b.until(Mode::On, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_not_there_at_the_start_comes_in_by_itself_and_only_if_it_is_fit() {
+    let world = World::new(1);
+    let a = Replica::start(&world);
+    a.links.cut_cache(true);
+    world.set_unfit(Some("is a replica"));
+    a.put("1").await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(a.get().await, ("1".to_owned(), CacheStatus::Off));
+    a.links.cut_cache(false);
+    sleep(INSPECTION * 2).await;
+    assert_eq!(a.mode(), Some(Mode::Off));
+    world.set_unfit(None);
+    a.until(Mode::On, 0).await;
+    a.put("2").await.unwrap();
+    assert_eq!(a.get().await, ("2".to_owned(), CacheStatus::Hit));
 }
 
 #[tokio::test(start_paused = true)]

@@ -165,8 +165,7 @@ fn heal(links: &crate::servers::Links) {
     *links.lossy.lock().unwrap() = false;
 }
 
-/// Two minutes of faults; then the service must be as it was, within two minutes: a replica that was killed counts as alive
-/// for one.
+/// Two minutes of faults; then the service must be as it was, within two minutes.
 async fn run(seed: u64, rules: Rules, faults: &[Fault]) -> Arc<History> {
     let world = World::new(seed);
     let history = Arc::new(History::default());

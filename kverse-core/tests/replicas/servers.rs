@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kverse_core::cached::{
-    CacheError, EpochCache, Fill, Finish, Lease, Lookup, Mode, ModeRegister, ModeState, write_fence,
+    CacheError, EpochCache, Fill, Finish, Heartbeat, Lease, Lookup, Mode, ModeRegister, ModeState,
+    write_fence,
 };
 use kverse_core::{
     Capabilities, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore, MemoryStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Version, Write, WriteOutcome,
+    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Timestamp, Version, Write,
+    WriteOutcome,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -25,6 +27,8 @@ pub(crate) struct World {
     register: Mutex<Register>,
     pub(crate) database: MemoryStore,
     random: Mutex<StdRng>,
+    /// Its clocks begin here.
+    start: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,10 @@ struct CacheServer {
     process: u64,
     epochs: BTreeMap<u64, Epoch>,
     next_lease: u64,
+    /// By how much its clock is ahead.
+    ahead: Duration,
+    /// Why it must not be used.
+    unfit: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +82,7 @@ impl World {
             }),
             database: MemoryStore::default(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
+            start: Instant::now(),
         })
     }
 
@@ -99,6 +108,20 @@ impl World {
         let next_lease = cache.next_lease;
         *cache = snapshot.0.clone();
         (cache.process, cache.next_lease) = (process, next_lease);
+    }
+
+    /// The clock of the cache is ahead of that of the database by this much.
+    pub(crate) fn set_cache_ahead(&self, ahead: Duration) {
+        self.cache().ahead = ahead;
+    }
+
+    /// The cache is as it must not be, for this reason, or it is as it should be.
+    pub(crate) fn set_unfit(&self, why: Option<&str>) {
+        self.cache().unfit = why.map(str::to_owned);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1 << 40).saturating_add(self.start.elapsed())
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -391,6 +414,16 @@ impl EpochCache for CacheLink {
         self.0.cache(|cache| Ok(cache.process.to_string())).await
     }
 
+    async fn inspect(&self) -> Result<Timestamp, CacheError> {
+        let now = self.0.world.now();
+        self.0
+            .cache(|cache| match &cache.unfit {
+                Some(why) => Err(CacheError::Unfit(why.clone())),
+                None => Ok(now.saturating_add(cache.ahead)),
+            })
+            .await
+    }
+
     async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {
         self.0
             .cache(|cache| keys.iter().map(|key| cache.lookup(epoch, key)).collect())
@@ -489,18 +522,25 @@ impl ModeRegister for RegisterLink {
         self.0.database(swap).await
     }
 
-    async fn heartbeat(&self, replica: u128, revision: u64) -> Result<(u64, u64)> {
-        const FORGOTTEN: Duration = Duration::from_secs(60);
+    async fn heartbeat(
+        &self,
+        replica: u128,
+        revision: u64,
+        forget_after: Duration,
+    ) -> Result<Heartbeat> {
         let beat = async {
             let mut register = self.0.world.register.lock().unwrap();
             let now = Instant::now();
             register.replicas.insert(replica, (now, revision));
             register
                 .replicas
-                .retain(|_, (said_at, _)| now.duration_since(*said_at) < FORGOTTEN);
+                .retain(|_, (said_at, _)| now.duration_since(*said_at) < forget_after);
             let said = register.replicas.values();
-            let ready = said.filter(|(_, said)| *said >= revision).count();
-            Ok((register.replicas.len() as u64, ready as u64))
+            Ok(Heartbeat {
+                alive: register.replicas.len() as u64,
+                ready: said.filter(|(_, said)| *said >= revision).count() as u64,
+                now: self.0.world.now(),
+            })
         };
         self.0.database(beat).await
     }

@@ -64,18 +64,31 @@ async fn cached(
 
     use crate::redis::{RedisCache, RedisOptions};
 
+    let register = postgres.mode_register()?;
+    let cache = RedisCache::new(redis.expose(), RedisOptions::default())?;
+    match cache.check(postgres.now().await?).await {
+        // Nobody is harmed: the cache is not used, or the database is asked to switch it off.
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            if config.guest && register.read().await?.mode != Mode::Off {
+                return Err(error);
+            }
+            tracing::warn!(
+                %error,
+                "starting without the cache: it is used as soon as it can be reached and is fit"
+            );
+        }
+        checked => checked?,
+    }
     let metrics = config.metrics.as_ref();
-    let cache = RedisCache::connect(
-        redis.expose(),
-        RedisOptions::default(),
-        postgres.now().await?,
-    );
-    let cache = cache.await?;
     if let Some(registry) = metrics {
         cache.register(registry)?;
     }
-    let register = Arc::new(postgres.mode_register()?);
-    let cache = ReplicatedCache::start(Arc::new(cache), register, Timing::default(), metrics)?;
+    let cache = ReplicatedCache::start(
+        Arc::new(cache),
+        Arc::new(register),
+        Timing::default(),
+        metrics,
+    )?;
     let clock = postgres.clock();
     let store = CachedStore::new(Arc::new(cache), grouped(postgres, config)?, clock)?;
     let (interval, sample) = SAMPLES;

@@ -94,7 +94,7 @@ impl PostgresStore {
     }
 
     async fn connect(config: PostgresConfig) -> Result<Self, PostgresError> {
-        let connections = Connections::new(&config)?;
+        let connections = Connections::new(&config, Arc::default())?;
         migrate::migrate(connections.connect().await?).await?;
         let sweeper = Sweeper {
             connections: connections.clone(),
@@ -120,7 +120,7 @@ impl PostgresStore {
     /// # Errors
     /// As [`open`](Self::open) for a malformed URL.
     pub fn mode_register(&self) -> Result<PostgresModeRegister> {
-        PostgresModeRegister::new(&self.config).map_err(Error::from)
+        PostgresModeRegister::new(&self.config, self.connections().clock()).map_err(Error::from)
     }
 
     /// Turns expired entries into tombstones and removes old tombstones, now instead of at the next interval.

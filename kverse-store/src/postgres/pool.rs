@@ -31,8 +31,10 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Connections to a database; none is made yet.
-    pub(super) fn new(config: &PostgresConfig) -> Result<Self, PostgresError> {
-        let clock = Arc::<DatabaseClock>::default();
+    pub(super) fn new(
+        config: &PostgresConfig,
+        clock: Arc<DatabaseClock>,
+    ) -> Result<Self, PostgresError> {
         let connector = Connector::new(config, Arc::clone(&clock))?;
         let pool = Pool::builder(connector)
             .max_size(config.max_connections.max(1))

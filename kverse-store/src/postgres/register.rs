@@ -1,17 +1,19 @@
 //! The register of the cache mode, and the replicas that are alive.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
-use kverse_core::cached::{Mode, ModeRegister, ModeState};
-use kverse_core::{Error, Result};
+use kverse_core::cached::{Heartbeat, Mode, ModeRegister, ModeState};
+use kverse_core::{Error, Result, Timestamp};
 
 use super::PostgresConfig;
+use super::clock::DatabaseClock;
 use super::error::{PostgresError, corrupt};
 use super::pool::Connections;
 use super::rows::{to_i64, to_u64};
-use super::statements::{Heartbeat, ReadMode, SwapMode};
+use super::statements::{Beat, ReadMode, SwapMode};
 
 /// The [`ModeRegister`] in the tables `cache_mode` and `replica`. It has two connections of its own, so that it does not
 /// wait behind reads and writes, and answers within a second or fails.
@@ -23,14 +25,18 @@ pub struct PostgresModeRegister {
 impl PostgresModeRegister {
     const WAIT: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(config: &PostgresConfig) -> Result<Self, PostgresError> {
+    /// With connections of its own that know the same clock.
+    pub(super) fn new(
+        config: &PostgresConfig,
+        clock: &Arc<DatabaseClock>,
+    ) -> Result<Self, PostgresError> {
         let config = config
             .clone()
             .with_max_connections(2)
             .with_connection_wait(Self::WAIT)
             .with_statement_timeout(Self::WAIT);
         Ok(Self {
-            connections: Connections::new(&config)?,
+            connections: Connections::new(&config, Arc::clone(clock))?,
         })
     }
 
@@ -61,14 +67,33 @@ impl PostgresModeRegister {
         Ok(swapped == 1)
     }
 
-    async fn beat(&self, replica: u128, revision: u64) -> Result<(u64, u64), PostgresError> {
+    async fn beat(
+        &self,
+        replica: u128,
+        revision: u64,
+        forget_after: Duration,
+    ) -> Result<Heartbeat, PostgresError> {
         let (replica, revision) = (replica.to_be_bytes(), to_i64(revision));
+        let forget_after = i64::try_from(forget_after.as_micros()).unwrap_or(i64::MAX / 2);
         let mut lease = self.connections.lease().await?;
-        let beat = Heartbeat::new(&replica, revision, &replica, revision);
-        let beat = beat.get_result::<(i64, i64)>(&mut lease);
-        let (others, reached) = self.connections.answer(beat).await?;
+        let beat = Beat::new(
+            &replica,
+            revision,
+            forget_after,
+            &replica,
+            revision,
+            forget_after,
+        );
+        let asked = Instant::now();
+        let beat = beat.get_result::<(i64, i64, i64)>(&mut lease);
+        let (others, reached, now) = self.connections.answer(beat).await?;
+        self.connections.clock().observe(now, asked);
         lease.keep();
-        Ok((to_u64(others)? + 1, to_u64(reached)? + 1))
+        Ok(Heartbeat {
+            alive: to_u64(others)? + 1,
+            ready: to_u64(reached)? + 1,
+            now: Timestamp::from_micros(to_u64(now)?),
+        })
     }
 }
 
@@ -104,7 +129,14 @@ impl ModeRegister for PostgresModeRegister {
         })
     }
 
-    async fn heartbeat(&self, replica: u128, revision: u64) -> Result<(u64, u64)> {
-        self.beat(replica, revision).await.map_err(Error::from)
+    async fn heartbeat(
+        &self,
+        replica: u128,
+        revision: u64,
+        forget_after: Duration,
+    ) -> Result<Heartbeat> {
+        self.beat(replica, revision, forget_after)
+            .await
+            .map_err(Error::from)
     }
 }

@@ -295,15 +295,19 @@ statement! {
 }
 
 statement! {
-    /// Says that a replica is alive, and forgets those that have not said so for a minute. Returns how many others are
-    /// alive, and how many of these have reached a revision.
-    Heartbeat<'a> { replica: &'a [u8], revision: i64, other_than: &'a [u8], reached: i64 } -> (BigInt, BigInt);
+    /// Says that a replica is alive, and forgets those that have not said so for long. Returns how many others are alive,
+    /// how many of these have reached a revision, and the time.
+    Beat<'a> {
+        replica: &'a [u8], revision: i64, forget_after: i64, other_than: &'a [u8], reached: i64, alive_within: i64,
+    } -> (BigInt, BigInt, BigInt);
     "WITH t AS MATERIALIZED \
      (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now), \
      seen AS (INSERT INTO replica (id, revision, seen_at) SELECT " (replica: Binary)
     ", " (revision: BigInt)
     ", t.now FROM t ON CONFLICT (id) DO UPDATE SET revision = EXCLUDED.revision, seen_at = EXCLUDED.seen_at), \
-     gone AS (DELETE FROM replica USING t WHERE replica.seen_at < t.now - 60000000 AND replica.id <> " (other_than: Binary)
-    ") SELECT count(*), count(*) FILTER (WHERE o.revision >= " (reached: BigInt)
-    ") FROM replica AS o, t WHERE o.seen_at >= t.now - 60000000 AND o.id <> " (other_than: Binary)
+     gone AS (DELETE FROM replica USING t WHERE replica.seen_at < t.now - " (forget_after: BigInt)
+    " AND replica.id <> " (other_than: Binary)
+    ") SELECT count(o.id), count(o.id) FILTER (WHERE o.revision >= " (reached: BigInt)
+    "), min(t.now) FROM t LEFT JOIN replica AS o ON o.seen_at >= t.now - " (alive_within: BigInt)
+    " AND o.id <> " (other_than: Binary)
 }

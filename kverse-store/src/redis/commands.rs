@@ -16,6 +16,7 @@ pub(super) enum Command {
     Finish,
     Epoch,
     Sweep,
+    Inspect,
 }
 
 impl Command {
@@ -28,6 +29,7 @@ impl Command {
         Self::Finish,
         Self::Epoch,
         Self::Sweep,
+        Self::Inspect,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Command {
             Self::Finish => "finish",
             Self::Epoch => "epoch",
             Self::Sweep => "sweep",
+            Self::Inspect => "inspect",
         }
     }
 }

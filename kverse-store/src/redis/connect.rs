@@ -9,6 +9,7 @@ use kverse_core::{Error, ErrorKind, Result, Timestamp};
 use redis::{ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, cmd};
 
 use super::commands::{Command, Request, Scripts};
+use super::info::Info;
 use super::link::LinkError;
 use super::metrics::Metrics;
 use super::server::Server;
@@ -19,19 +20,12 @@ impl RedisCache {
     /// markers the writes that they announce, by too much.
     pub const MAX_CLOCK_OFFSET: Duration = Duration::from_secs(1);
 
-    /// Connects to the Redis server at `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS with the
-    /// certificates that the system trusts. `database_now` is the time of the database now.
+    /// The cache in the Redis server at `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS with the
+    /// certificates that the system trusts. Connects when it is first used, or by [`check`](Self::check).
     ///
     /// # Errors
-    /// All without the password. `InvalidInput` if the URL or an option is malformed, or the password is refused;
-    /// `Unavailable` if the server cannot be reached, which may be retried; `Unsupported` if it cannot be the cache: it is
-    /// a replica or part of a cluster, it may evict markers, or its clock is off by more than
-    /// [`Self::MAX_CLOCK_OFFSET`].
-    pub async fn connect(
-        url: &str,
-        options: RedisOptions,
-        database_now: Timestamp,
-    ) -> Result<Self> {
+    /// `InvalidInput`, without the password, if the URL or an option is malformed.
+    pub fn new(url: &str, options: RedisOptions) -> Result<Self> {
         check_prefix(&options.prefix)?;
         // The crate's own error may repeat a part of the URL.
         let malformed = |_| {
@@ -47,38 +41,59 @@ impl RedisCache {
             // Refused only if another thread was faster.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let start = Instant::now();
         let server = Server::new(info, &options, Metrics::new()?)
             .map_err(|error| unreachable(&address, &error))?;
-        let cache = Self {
+        Ok(Self {
             server: Arc::new(server),
             scripts: Scripts::default(),
             options,
             address,
             sweeping: tokio::sync::Mutex::default(),
-        };
-        if let Err(error) = cache.server.connect().await {
+        })
+    }
+
+    /// The same, connected and checked.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new) and [`check`](Self::check).
+    pub async fn connect(
+        url: &str,
+        options: RedisOptions,
+        database_now: Timestamp,
+    ) -> Result<Self> {
+        let cache = Self::new(url, options)?;
+        cache.check(database_now).await?;
+        Ok(cache)
+    }
+
+    /// Connects, and checks that the server can be the cache of a database whose time is `database_now`.
+    ///
+    /// # Errors
+    /// All without the password. `InvalidInput` if the password is refused; `Unavailable` if the server cannot be reached,
+    /// which may be retried; `Unsupported` if it cannot be the cache: it is a replica or part of a cluster, it may evict
+    /// markers, or its clock is off by more than [`Self::MAX_CLOCK_OFFSET`].
+    pub async fn check(&self, database_now: Timestamp) -> Result<()> {
+        let start = Instant::now();
+        if let Err(error) = self.server.connect().await {
             return Err(match error {
-                LinkError::Redis(error) => unreachable(&cache.address, &error),
-                LinkError::Unfit(why) => unfit(&cache.address, why),
+                LinkError::Redis(error) => unreachable(&self.address, &error),
+                LinkError::Unfit(why) => unfit(&self.address, why),
+                LinkError::NoConnection(why) => failed(&self.address, &why),
             });
         }
-        let offset = cache
+        let offset = self
             .clock_offset(database_now.saturating_add(start.elapsed()))
             .await
-            .map_err(|error| {
-                let message = format!("Redis at {} failed: {error}", cache.address);
-                Error::new(ErrorKind::Unavailable, message)
-            })?;
+            .map_err(|error| failed(&self.address, &error))?;
         if offset > Self::MAX_CLOCK_OFFSET {
             let why = format!(
                 "has a clock that is {offset:.1?} off that of the database, the limit is {:?}: \
                  set both by NTP",
                 Self::MAX_CLOCK_OFFSET
             );
-            return Err(unfit(&cache.address, why));
+            return Err(unfit(&self.address, why));
         }
-        Ok(cache)
+        Ok(())
     }
 
     /// How far the clock of Redis is from that of the database, whose time is `database_now`; up to the time of a round
@@ -87,14 +102,29 @@ impl RedisCache {
     /// # Errors
     /// As any command.
     pub async fn clock_offset(&self, database_now: Timestamp) -> Result<Duration, CacheError> {
-        let request = |_: &_| Request::Command(cmd("TIME"));
-        let answer = self.server.query_any(Command::Epoch, request).await?;
-        let (seconds, micros) = <(u64, u64)>::from_redis_value(answer)
-            .map_err(|error| CacheError::Failed(format!("TIME: {error}")))?;
-        let redis_now = Timestamp::from_micros(seconds.saturating_mul(1_000_000) + micros);
+        let redis_now = self.now().await?;
         let ahead = redis_now.saturating_duration_since(database_now);
         let behind = database_now.saturating_duration_since(redis_now);
         Ok(ahead.max(behind))
+    }
+
+    async fn now(&self) -> Result<Timestamp, CacheError> {
+        let request = |_: &_| Request::Command(cmd("TIME"));
+        let answer = self.server.query_any(Command::Inspect, request).await?;
+        let (seconds, micros) = <(u64, u64)>::from_redis_value(answer)
+            .map_err(|error| CacheError::Failed(format!("TIME: {error}")))?;
+        let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
+        Ok(Timestamp::from_micros(micros))
+    }
+
+    /// What the server says of itself must still do; its time.
+    pub(super) async fn inspect_server(&self) -> Result<Timestamp, CacheError> {
+        let request = |_: &_| Request::Command(cmd("INFO"));
+        let answer = self.server.query_any(Command::Inspect, request).await?;
+        let info = String::from_redis_value(answer)
+            .map_err(|error| CacheError::Failed(format!("INFO: {error}")))?;
+        Info::parse(&info).check().map_err(CacheError::Unfit)?;
+        self.now().await
     }
 }
 
@@ -123,6 +153,11 @@ fn unreachable(address: &str, error: &RedisError) -> Error {
         (ErrorKind::Unavailable, message)
     };
     Error::new(kind, message).with_source(error.clone())
+}
+
+fn failed(address: &str, error: &impl fmt::Display) -> Error {
+    let message = format!("Redis at {address} failed: {error}");
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 fn unfit(address: &str, why: impl fmt::Display) -> Error {

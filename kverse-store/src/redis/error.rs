@@ -29,6 +29,7 @@ pub(super) fn label(error: &CacheError) -> &'static str {
         CacheError::NoEpoch => "no_epoch",
         CacheError::Restarted => "restarted",
         CacheError::Unreachable(_) => "unreachable",
+        CacheError::Unfit(_) => "unfit",
         _ => "failed",
     }
 }

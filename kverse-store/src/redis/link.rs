@@ -26,6 +26,8 @@ pub(super) enum LinkError {
     Redis(RedisError),
     /// The server cannot be the cache; it ...
     Unfit(String),
+    /// None could be made, for a reason of our own.
+    NoConnection(String),
 }
 
 impl Link {
@@ -33,7 +35,7 @@ impl Link {
     pub(super) async fn open(pool: &Pool, connections: &IntGauge) -> Result<Self, LinkError> {
         let created = pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => LinkError::Redis(error),
-            other => LinkError::Unfit(format!("gets no connection: {other}")),
+            other => LinkError::NoConnection(other.to_string()),
         });
         // Ours from here on: the pool only makes connections, it does not lend them.
         let mut connection = Connection::take(created?);
@@ -81,7 +83,8 @@ impl LinkError {
     pub(super) fn to_cache_error(&self) -> CacheError {
         match self {
             Self::Redis(error) => error::from_redis(error),
-            Self::Unfit(why) => CacheError::Failed(format!("the server {why}")),
+            Self::NoConnection(why) => CacheError::Unreachable(why.clone()),
+            Self::Unfit(why) => CacheError::Unfit(why.clone()),
         }
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kverse_core::cached::{CacheError, EpochCache, Fill, Finish, Lease, Lookup};
-use kverse_core::{Entry, Key, Result, Version};
+use kverse_core::{Entry, Key, Result, Timestamp, Version};
 use prometheus::Registry;
 use redis::{Cmd, Value, cmd};
 
@@ -226,6 +226,10 @@ impl EpochCache for RedisCache {
 
     async fn run_id(&self) -> Result<String, CacheError> {
         self.server.run_id().await
+    }
+
+    async fn inspect(&self) -> Result<Timestamp, CacheError> {
+        self.inspect_server().await
     }
 
     async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {

@@ -443,6 +443,10 @@ impl EpochCache for InProcess {
         Ok(String::new())
     }
 
+    async fn inspect(&self) -> Result<kverse_core::Timestamp, CacheError> {
+        Ok(crate::common::now())
+    }
+
     async fn lookup(&self, _epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {
         Ok(now(self.0.lock().unwrap().0.lookup(keys)))
     }
