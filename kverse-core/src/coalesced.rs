@@ -123,6 +123,10 @@ impl KvStore for CoalescedStore {
     fn capabilities(&self) -> Capabilities {
         self.inner().capabilities()
     }
+
+    async fn close(&self) {
+        self.inner().close().await;
+    }
 }
 
 impl fmt::Display for CoalescedStore {

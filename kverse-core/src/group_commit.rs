@@ -185,6 +185,10 @@ impl KvStore for GroupCommitStore {
     fn capabilities(&self) -> Capabilities {
         self.inner().capabilities()
     }
+
+    async fn close(&self) {
+        self.inner().close().await;
+    }
 }
 
 impl fmt::Display for GroupCommitStore {

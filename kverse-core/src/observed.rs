@@ -186,6 +186,10 @@ impl KvStore for ObservedStore {
     fn capabilities(&self) -> Capabilities {
         self.inner().capabilities()
     }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
 }
 
 impl fmt::Display for ObservedStore {

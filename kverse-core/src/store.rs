@@ -74,6 +74,10 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
 
     /// What this store can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// Says good-bye, when no operation is under way and none will follow: those who share the store need not wait for
+    /// this process then, as they would if it had died. Best effort, for a few seconds at most.
+    async fn close(&self) {}
 }
 
 #[async_trait]
@@ -104,6 +108,10 @@ impl<S: KvStore + ?Sized> KvStore for Arc<S> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    async fn close(&self) {
+        (**self).close().await;
     }
 }
 

@@ -32,7 +32,7 @@ const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
     curl -X PUT --data-binary 'hello' http://127.0.0.1:8000/kv/greeting\n  \
     curl http://127.0.0.1:8000/kv/greeting\n\n\
     SIGTERM and SIGINT end it gracefully: accepted requests are answered first.\n\
-    Exit status: 0 stopped, 1 could not start or run, 2 wrong use.")]
+    Exit status: 0 stopped, 1 could not start or run, 2 wrong use or settings, 6 the store could not be reached.")]
 #[non_exhaustive]
 pub struct Config {
     /// Where the data is: sqlite:PATH, postgresql://USER:PASSWORD@HOST/DATABASE, or memory: to lose it with the process
@@ -138,6 +138,17 @@ pub struct Config {
     )]
     #[arg(value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
+
+    /// For how long the store is tried again at the start if it cannot be reached; 0s tries once. A Redis that cannot be
+    /// reached is not waited for: the service starts without it
+    #[arg(
+        long,
+        env = "KVERSE_START_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub start_timeout: Duration,
 
     /// How long accepted requests may take to be answered when the server is stopped, in whole seconds
     #[arg(
@@ -255,6 +266,7 @@ impl Config {
         Ok(StoreConfig::new(self.database_url.parse()?)
             .with_limits(limits)
             .with_redis_url(self.redis_url()?)
+            .with_start_timeout(self.start_timeout)
             .with_cache_bytes(self.cache_bytes))
     }
 }

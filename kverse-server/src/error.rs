@@ -41,6 +41,19 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// The exit status of the process: 2 if the settings must be changed first, 6 if the store could not be reached, so that
+    /// it may help to try again, 1 otherwise.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Store(error) => match error.kind() {
+                ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
+                ErrorKind::Unavailable | ErrorKind::Timeout => 6,
+                _ => 1,
+            },
+            _ => 1,
+        }
+    }
+
     pub(crate) fn telemetry(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Telemetry(Box::new(error))
     }

@@ -102,7 +102,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Opens the configured store and serves it until `shutdown` completes; then answers what it has accepted, at most for the
-/// configured time, and drops the store.
+/// configured time, and closes and drops the store.
 ///
 /// # Errors
 /// Whatever keeps the store from being opened, or the server from running.
@@ -120,7 +120,7 @@ pub async fn run(
     serve(store, metrics, config, listener, shutdown).await
 }
 
-/// Serves a store. Its metrics are expected in `metrics`, where those of the server are added; of the configuration all
+/// Serves a store, and closes it at the end. Its metrics are expected in `metrics`, where those of the server are added; of the configuration all
 /// but the store's part applies.
 ///
 /// # Errors
@@ -132,6 +132,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
+    let served = Arc::clone(&store);
     let state = state::State::new(store, metrics, config)?;
     tracing::info!(
         address = %listener.local_addr()?,
@@ -162,6 +163,7 @@ pub async fn serve(
         .listen(listener)?
         .run();
     server.await?;
+    served.close().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -26,8 +26,17 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure
     let store = open(&url, args.redis_url)
         .await
         .map_err(|failure| failure.of_store(&url))?;
-    let store = store.as_ref();
-    let result = match args.command {
+    let result = on_store(store.as_ref(), args.command, output).await;
+    store.close().await;
+    result.map_err(|failure| failure.of_store(&url))
+}
+
+async fn on_store(
+    store: &dyn KvStore,
+    command: Command,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match command {
         Command::Put(args) => put::run(store, args, output).await,
         Command::Get(args) => get::run(store, args, output).await,
         Command::Delete(args) => delete::run(store, args, output).await,
@@ -35,13 +44,14 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure
         Command::Stats => stats::run(store, output).await,
         Command::Health => health::run(store, output).await,
         Command::Completions { shell } => completions::run(shell, output),
-    };
-    result.map_err(|failure| failure.of_store(&url))
+    }
 }
 
 async fn open(url: &StoreUrl, redis_url: Option<String>) -> Result<Arc<dyn KvStore>, Failure> {
     // One command reads nothing twice.
-    let mut config = StoreConfig::new(url.clone()).with_cache_bytes(0);
+    let mut config = StoreConfig::new(url.clone())
+        .with_cache_bytes(0)
+        .with_guest(true);
     // The variable may be meant for servers: other stores have no use for it.
     if let (StoreUrl::Postgres(_), Some(redis_url)) = (url, redis_url) {
         config = config.with_redis_url(Some(redis_url.parse()?));

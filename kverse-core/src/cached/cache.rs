@@ -49,6 +49,9 @@ pub trait Cache: Debug + Display + Send + Sync + 'static {
     async fn check(&self) -> Option<ComponentHealth> {
         None
     }
+
+    /// Stops using the cache: those who share it need not wait for this process any more.
+    async fn leave(&self) {}
 }
 
 /// What a cache knows of a key.

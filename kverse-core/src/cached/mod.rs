@@ -196,6 +196,11 @@ impl KvStore for CachedStore {
     fn capabilities(&self) -> Capabilities {
         self.shared.backend.capabilities()
     }
+
+    async fn close(&self) {
+        self.shared.cache.leave().await;
+        self.shared.backend.close().await;
+    }
 }
 
 impl fmt::Display for CachedStore {

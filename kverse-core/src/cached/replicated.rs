@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use prometheus::Registry;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::breaker::Breaker;
 use super::cache::{Cache, Fill, Finish, Lookup, Mark, Window};
@@ -132,19 +132,6 @@ impl ReplicatedCache {
         timeout(at_most, changes.wait_for(Option::is_some))
             .await
             .is_ok_and(|known| known.is_ok())
-    }
-
-    /// Leaves the other replicas, so that they need not wait for this one: no more hits and writes, and, if no write is
-    /// under way, a last word to the register. Best effort.
-    pub async fn leave(&self) {
-        self.controller.abort();
-        self.shared.view.forget();
-        if !self.shared.any_writes() {
-            let last = self.shared.heartbeat_for_good();
-            if let Ok(Err(error)) = timeout(self.shared.timing.lease, last).await {
-                tracing::debug!(%error, "the last heartbeat failed");
-            }
-        }
     }
 }
 
@@ -350,6 +337,24 @@ impl Cache for ReplicatedCache {
 
     async fn check(&self) -> Option<ComponentHealth> {
         Some(self.shared.check().await)
+    }
+
+    /// No more hits and writes, and, once no write is under way, a last word to the register.
+    async fn leave(&self) {
+        self.controller.abort();
+        let shared = &*self.shared;
+        let deadline = Instant::now() + shared.timing.lease;
+        // Finishes that nobody waits for.
+        while shared.any_writes() && Instant::now() < deadline {
+            sleep(Self::RETRY).await;
+        }
+        shared.view.forget();
+        if shared.any_writes() {
+            return;
+        }
+        if let Ok(Err(error)) = timeout(shared.timing.lease, shared.heartbeat_for_good()).await {
+            tracing::debug!(%error, "the last heartbeat failed");
+        }
     }
 }
 

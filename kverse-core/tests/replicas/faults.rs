@@ -231,7 +231,7 @@ async fn a_cache_that_is_not_there_at_the_start_comes_in_by_itself_and_only_if_i
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_left_delays_nothing() {
     let (world, [a, b]) = replicas().await;
-    b.cache.leave().await;
+    b.store.close().await;
     assert_eq!(b.put("1").await.unwrap_err().kind(), ErrorKind::Unavailable);
     world.flush_cache();
     a.until(Mode::Warming, 1).await;

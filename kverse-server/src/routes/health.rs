@@ -49,16 +49,22 @@ pub(crate) async fn readyz(request: HttpRequest, state: Data<State>) -> Answer {
     let checks = checks.iter().map(|check| CheckResponse {
         name: check.name.to_string(),
         status: status(check.result.is_ok()),
-        detail: match &check.result {
-            Ok(()) => check.detail.clone(),
-            Err(error) => Some(error.to_string()),
-        },
+        detail: detail(check),
         duration_ms: check.elapsed.as_secs_f64() * 1e3,
     });
     Ok(response.json(ReadyResponse {
         status: status(failed.is_none()),
         checks: checks.collect(),
     }))
+}
+
+/// The error, if there is one, and what else there is to say.
+fn detail(check: &ComponentHealth) -> Option<String> {
+    match (&check.result, &check.detail) {
+        (Ok(()), detail) => detail.clone(),
+        (Err(error), None) => Some(error.to_string()),
+        (Err(error), Some(detail)) => Some(format!("{error} ({detail})")),
+    }
 }
 
 fn status(ok: bool) -> String {

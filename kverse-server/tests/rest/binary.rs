@@ -45,6 +45,8 @@ pub(crate) fn sqlite(database: &Path) -> String {
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// What it logged until it was listening.
+    pub(crate) start_of_log: String,
     rest_of_log: Option<JoinHandle<String>>,
 }
 
@@ -62,6 +64,16 @@ impl Process {
     /// The same again, at the address that it had.
     pub(crate) fn restart_on(database: &Path, address: SocketAddr) -> Self {
         Self::spawn(&mut program_at(&sqlite(database), &address.to_string()))
+    }
+
+    /// One of several servers over a PostgreSQL database and a Redis cache, at this address.
+    pub(crate) fn start_replica(database_url: &str, redis_url: &str, address: &str) -> Self {
+        Self::spawn(program_at(database_url, address).args(["--redis-url", redis_url]))
+    }
+
+    /// A server over the store at this URL, with these options.
+    pub(crate) fn start_at(database_url: &str, options: &[&str]) -> Self {
+        Self::spawn(program(database_url).args(options))
     }
 
     fn spawn(command: &mut Command) -> Self {
@@ -88,6 +100,7 @@ impl Process {
         Self {
             child,
             address,
+            start_of_log: lines.concat(),
             rest_of_log: Some(rest_of_log),
         }
     }
@@ -132,7 +145,7 @@ impl Drop for Process {
 }
 
 /// The exit code, stdout and stderr of a program that ends on its own.
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
     let mut command = command();
     command.args(arguments).envs(environment.iter().copied());
     let Output {

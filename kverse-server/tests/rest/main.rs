@@ -16,3 +16,4 @@ mod keys;
 mod metrics;
 mod raw;
 mod shutdown;
+mod starting;
