@@ -203,7 +203,9 @@ async fn a_server_that_is_stopped_says_good_bye_and_one_that_is_killed_is_not_wa
     cache_says(&server, "mode on").await;
     put(&stopped, "key").await;
     stopped.terminate();
-    let (code, log) = tokio::task::spawn_blocking(|| stopped.wait()).await.unwrap();
+    let (code, log) = tokio::task::spawn_blocking(|| stopped.wait())
+        .await
+        .unwrap();
     assert_eq!(code, Some(0), "{log}");
     let gone = "SELECT count(*) FROM replica WHERE revision = 9223372036854775807";
     assert_eq!(database.sql(gone), "1");

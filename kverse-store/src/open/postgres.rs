@@ -65,7 +65,10 @@ async fn cached(
     use crate::redis::{RedisCache, RedisOptions};
 
     let register = postgres.mode_register()?;
-    let cache = RedisCache::new(redis.expose(), RedisOptions::default())?;
+    // Databases that share a Redis must not serve each other's values.
+    let prefix = format!("kv-{}", postgres.identity().await?);
+    let options = RedisOptions::default().with_prefix(prefix);
+    let cache = RedisCache::new(redis.expose(), options)?;
     match cache.check(postgres.now().await?).await {
         // Nobody is harmed: the cache is not used, or the database is asked to switch it off.
         Err(error) if error.kind() == ErrorKind::Unavailable => {

@@ -4,6 +4,7 @@ mod clock;
 mod config;
 mod connection;
 mod error;
+mod identity;
 mod migrate;
 mod pool;
 mod register;

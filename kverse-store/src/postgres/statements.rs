@@ -311,3 +311,15 @@ statement! {
     "), min(t.now) FROM t LEFT JOIN replica AS o ON o.seen_at >= t.now - " (alive_within: BigInt)
     " AND o.id <> " (other_than: Binary)
 }
+
+statement! {
+    /// The random identity of the store, and the number of its database.
+    ReadIdentity<'a> {} -> (BigInt, BigInt);
+    "SELECT m.value, d.oid::bigint FROM meta AS m, pg_database AS d WHERE m.name = 'identity' AND d.datname = current_database()"
+}
+
+statement! {
+    /// The number of the database server.
+    ReadSystem<'a> {} -> BigInt;
+    "SELECT system_identifier FROM pg_control_system()"
+}

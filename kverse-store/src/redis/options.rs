@@ -4,10 +4,12 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisOptions {
-    /// The beginning of every key in Redis, without `:`. Services that share a Redis database must differ in it, or one
-    /// would serve the values of the other. Default `kv`.
+    /// The beginning of every key in Redis, which is `{prefix}:{epoch}:{key}`. Services that share a Redis database must
+    /// differ in it, or one would serve the values of the other: [`open`](crate::open) takes `kv-` and what tells the
+    /// PostgreSQL database from others. Without `:`. Default `kv`.
     pub prefix: String,
-    /// How long a command may take; then the connection is given up. Default 250 ms.
+    /// How long a command may take; then the connection is given up. Default 100 ms: longer than a
+    /// server that works ever takes, and not much beside what a database takes that has to answer instead.
     pub command_timeout: Duration,
     /// How long a connection may take to be made; the read that wants it waits at most
     /// [`command_timeout`](Self::command_timeout) of that. Default 1 s.
@@ -77,7 +79,7 @@ impl Default for RedisOptions {
     fn default() -> Self {
         Self {
             prefix: "kv".to_owned(),
-            command_timeout: Duration::from_millis(250),
+            command_timeout: Duration::from_millis(100),
             connect_timeout: Duration::from_secs(1),
             max_entry_ttl: Duration::from_secs(3600),
             max_absent_ttl: Duration::from_secs(30),

@@ -1,0 +1,41 @@
+//! What tells a database from all others.
+
+use diesel_async::RunQueryDsl;
+use kverse_core::Result;
+use sha2::{Digest, Sha256};
+
+use super::PostgresStore;
+use super::error::PostgresError;
+use super::statements::{ReadIdentity, ReadSystem};
+
+impl PostgresStore {
+    /// 16 hexadecimal digits that tell this database from others, so that they can share one cache: also from a copy of it
+    /// in another database or, made by a dump, on another server, and from one that was in its place before. A server that
+    /// is a copy of another file by file cannot be told from it.
+    ///
+    /// # Errors
+    /// As a read.
+    pub async fn identity(&self) -> Result<String> {
+        self.retried(|| self.load_identity()).await
+    }
+
+    async fn load_identity(&self) -> Result<String, PostgresError> {
+        let mut lease = self.connections().lease().await?;
+        let read = ReadIdentity::new().get_result::<(i64, i64)>(&mut lease);
+        let (identity, database) = self.connections().answer(read).await?;
+        let system = ReadSystem::new().get_result::<i64>(&mut lease);
+        let system = match self.connections().answer(system).await {
+            Ok(system) => system,
+            // Not every kind of server has one, or tells it to everyone.
+            Err(error @ PostgresError::Query(_)) if !error.is_lost() => 0,
+            Err(error) => return Err(error),
+        };
+        lease.keep();
+        let digest = Sha256::digest(format!("{identity} {database} {system}"));
+        Ok(digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+}
