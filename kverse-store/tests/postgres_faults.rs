@@ -487,11 +487,29 @@ async fn an_overloaded_pool_refuses_in_time() {
         .with_connection_wait(Duration::from_millis(300));
     let store = PostgresStore::open(config).await.unwrap();
     store.get(&key("warm")).await.unwrap();
+    let registry = prometheus::Registry::new();
+    store.register(&registry).unwrap();
+    let metrics = || {
+        let encoder = prometheus::TextEncoder::new();
+        encoder.encode_to_string(&registry.gather()).unwrap()
+    };
+    let idle = r#"kverse_postgres_connections{state="idle"} 1"#;
+    assert!(metrics().contains(idle), "{}", metrics());
     fixture.proxy.hold();
     let key = key("warm");
-    let (slow, refused) = tokio::join!(
+    let (slow, refused, ()) = tokio::join!(
         timeout(Duration::from_secs(1), store.get(&key)),
-        store.get(&key)
+        store.get(&key),
+        async {
+            let text = metrics();
+            for expected in [
+                r#"kverse_postgres_connections{state="in_use"} 1"#,
+                "kverse_postgres_connections_limit 1",
+                "kverse_postgres_connections_waiting 1",
+            ] {
+                assert!(text.contains(expected), "{expected} is missing in {text}");
+            }
+        }
     );
     assert!(slow.is_err(), "the held connection answered");
     let error = refused.unwrap_err();

@@ -47,6 +47,12 @@ async fn cache_says(server: &Process, expected: &str) -> String {
     }
 }
 
+/// `/metrics`.
+async fn metrics_of(server: &Process) -> String {
+    let request = client().get(format!("{}/metrics", server.url()));
+    request.send().await.unwrap().text().await.unwrap()
+}
+
 async fn put(server: &Process, key: &str) {
     let request = client().put(format!("{}/kv/{key}", server.url()));
     let response = request.body("value").send().await.unwrap();
@@ -219,4 +225,54 @@ async fn a_server_that_is_stopped_says_good_bye_and_one_that_is_killed_is_not_wa
     let took = began.elapsed();
     assert!(took < Duration::from_secs(25), "{took:?}");
     println!("back {took:?} after Redis");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readyz_and_metrics_tell_the_state_of_cache_and_pool() {
+    let database = PostgresServer::shared().create_database();
+    let mut redis = RedisServer::start();
+    let server = Process::start_replica(&database.url(), &redis.url(), "127.0.0.1:0");
+    let detail = cache_says(&server, "mode on").await;
+    assert!(detail.starts_with("mode on, epoch 1, read "), "{detail}");
+    let text = metrics_of(&server).await;
+    for expected in [
+        "kverse_cache_mode{mode=\"on\"} 1\n",
+        "kverse_cache_epoch 1\n",
+        "kverse_cache_reachable 1\n",
+        "kverse_cache_lease_age_seconds 0",
+        "kverse_postgres_connections{state=\"in_use\"} 0\n",
+        "kverse_postgres_connections_limit 16\n",
+        "kverse_postgres_connections_waiting 0\n",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    }
+    assert!(!text.contains("kverse_postgres_connections{state=\"idle\"} 0\n"));
+
+    redis.kill();
+    let detail = cache_says(&server, "mode off").await;
+    assert!(detail.contains("does not answer"), "{detail}");
+    assert!(detail.contains("last error 0 s ago"), "{detail}");
+    let text = metrics_of(&server).await;
+    assert!(
+        text.contains("kverse_cache_mode{mode=\"off\"} 1\n"),
+        "{text}"
+    );
+    assert!(text.contains("kverse_cache_reachable 0\n"), "{text}");
+
+    let url = format!("{}/readyz?verbose", server.url());
+    let body: Value = client()
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let checks = body["checks"].as_array().unwrap();
+    let database = checks.iter().find(|check| check["name"] == "database");
+    let detail = database.unwrap()["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("idle, at most 16; 0 operations wait"),
+        "{detail}"
+    );
 }

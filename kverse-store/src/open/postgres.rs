@@ -34,8 +34,12 @@ pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<d
     }
 }
 
-/// Writes share commits, reads share queries.
+/// Writes share commits, reads share queries. Called when nothing can be unavailable any more: what is in the registry
+/// once cannot be registered by another attempt.
 fn grouped(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    if let Some(registry) = &config.metrics {
+        postgres.register(registry)?;
+    }
     let coalesced = Arc::new(CoalescedStore::new(postgres, READS_IN_FLIGHT));
     let grouped = GroupCommitStore::new(coalesced, config.metrics.as_ref())?;
     Ok(Arc::new(grouped))

@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod error;
 mod identity;
+mod metrics;
 mod migrate;
 mod pool;
 mod register;
@@ -29,6 +30,7 @@ use kverse_core::{
     Operation, OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats,
     Timestamp, Write, WriteOutcome,
 };
+use prometheus::Registry;
 
 use self::error::{PostgresError, while_opening};
 use self::pool::Connections;
@@ -122,6 +124,15 @@ impl PostgresStore {
     /// As [`open`](Self::open) for a malformed URL.
     pub fn mode_register(&self) -> Result<PostgresModeRegister> {
         PostgresModeRegister::new(&self.config, self.connections().clock()).map_err(Error::from)
+    }
+
+    /// Has the metrics `kverse_postgres_connections`, `kverse_postgres_connections_limit` and
+    /// `kverse_postgres_connections_waiting` in the registry.
+    ///
+    /// # Errors
+    /// `Internal` if the registry has metrics of these names already.
+    pub fn register(&self, registry: &Registry) -> Result<()> {
+        self.connections().register(registry)
     }
 
     /// Turns expired entries into tombstones and removes old tombstones, now instead of at the next interval.
@@ -300,7 +311,10 @@ impl KvStore for PostgresStore {
                 );
                 Err(Error::new(ErrorKind::Timeout, message).with_source(error))
             });
-        vec![ComponentHealth::new("database", result, started.elapsed())]
+        vec![
+            ComponentHealth::new("database", result, started.elapsed())
+                .with_detail(self.connections().describe()),
+        ]
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -10,12 +10,14 @@ use deadpool::managed::{Object, Pool};
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use kverse_core::{Error, ErrorKind};
+use prometheus::Registry;
 use tokio::time::timeout;
 
 use super::PostgresConfig;
 use super::clock::DatabaseClock;
 use super::connection::Connector;
 use super::error::PostgresError;
+use super::metrics;
 
 /// How much longer than a statement may run its answer is waited for: the way there and back.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
@@ -52,6 +54,22 @@ impl Connections {
 
     pub(super) fn clock(&self) -> &Arc<DatabaseClock> {
         &self.clock
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> kverse_core::Result<()> {
+        metrics::register(&self.pool, registry)
+    }
+
+    /// What the pool is doing, for people.
+    pub(super) fn describe(&self) -> String {
+        let status = self.pool.status();
+        format!(
+            "connections: {} in use, {} idle, at most {}; {} operations wait for one",
+            metrics::in_use(&status),
+            status.available,
+            status.max_size,
+            status.waiting
+        )
     }
 
     /// A connection outside the pool.
