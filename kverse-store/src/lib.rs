@@ -3,6 +3,8 @@
 
 mod config;
 mod database_url;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod distrust;
 #[cfg(feature = "http")]
 pub mod http;
 mod open;

@@ -58,7 +58,10 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
 /// Opens the store, once. A store that is `Unavailable` has no metrics in the registry yet, so that it can be tried again.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "http", feature = "postgres")),
-    expect(clippy::unused_async, reason = "what this build can open is there at once")
+    expect(
+        clippy::unused_async,
+        reason = "what this build can open is there at once"
+    )
 )]
 async fn open_once(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {

@@ -17,3 +17,4 @@ mod metrics;
 mod raw;
 mod shutdown;
 mod starting;
+mod tls;

@@ -35,7 +35,7 @@ async fn cache_of(server: &Process) -> (u16, String, String) {
 }
 
 /// Waits until a detail of the cache contains this.
-async fn cache_says(server: &Process, expected: &str) -> String {
+pub(crate) async fn cache_says(server: &Process, expected: &str) -> String {
     let deadline = Instant::now() + RECOVERY;
     loop {
         let (_, _, detail) = cache_of(server).await;
@@ -53,7 +53,7 @@ async fn metrics_of(server: &Process) -> String {
     request.send().await.unwrap().text().await.unwrap()
 }
 
-async fn put(server: &Process, key: &str) {
+pub(crate) async fn put(server: &Process, key: &str) {
     let request = client().put(format!("{}/kv/{key}", server.url()));
     let response = request.body("value").send().await.unwrap();
     assert!(response.status().is_success(), "{response:?}");

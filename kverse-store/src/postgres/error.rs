@@ -7,6 +7,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use kverse_core::{Error, ErrorKind};
 
 use crate::DatabaseUrl;
+use crate::distrust::is_distrust;
 
 /// An error of the database. [`From`] for [`Error`] is the one place that maps it.
 #[derive(Debug, thiserror::Error)]
@@ -230,6 +231,7 @@ pub(super) fn while_opening(url: &DatabaseUrl, error: PostgresError) -> Error {
         {
             ErrorKind::InvalidInput
         }
+        PostgresError::Connect(error) if is_distrust(error) => ErrorKind::InvalidInput,
         PostgresError::NoAnswer(_) => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };

@@ -14,6 +14,7 @@ use super::link::LinkError;
 use super::metrics::Metrics;
 use super::server::Server;
 use super::{RedisCache, RedisOptions};
+use crate::distrust::is_distrust;
 
 impl RedisCache {
     /// How far the clocks of Redis and the database may be apart. Beyond it, entries would outlive their expiry, and
@@ -147,6 +148,9 @@ fn unreachable(address: &str, error: &RedisError) -> Error {
             "Redis at {address} refused access: check user and password of its URL, and that the user may run INFO, \
              TIME, SCAN, UNLINK and scripts"
         );
+        (ErrorKind::InvalidInput, message)
+    } else if is_distrust(error) {
+        let message = format!("Redis at {address} is not trusted: {error}");
         (ErrorKind::InvalidInput, message)
     } else {
         let message = format!("cannot reach Redis at {address}: {error}");

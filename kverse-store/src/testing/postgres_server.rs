@@ -1,8 +1,8 @@
 //! A real PostgreSQL for tests.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,8 @@ pub struct PostgresOptions {
     pub fsync: bool,
     /// Further settings, as in `postgresql.conf`: name and value.
     pub settings: Vec<(String, String)>,
+    /// The certificate and the key that the server shows to clients that ask for TLS, as PEM. Default: none, no TLS.
+    pub certificate: Option<(String, String)>,
 }
 
 impl PostgresOptions {
@@ -36,6 +38,13 @@ impl PostgresOptions {
     pub fn with_setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
         self
+    }
+
+    /// The same with TLS.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: String, key: String) -> Self {
+        self.certificate = Some((certificate, key));
+        self.with_setting("ssl", "on")
     }
 }
 
@@ -68,16 +77,7 @@ impl PostgresServer {
     /// If PostgreSQL is not installed, or does not start.
     pub fn start(options: PostgresOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        if let Some(user) = other_user() {
-            let id = |flag| {
-                let id = Command::new("id").args([flag, user]).output().unwrap();
-                let id = String::from_utf8(id.stdout).unwrap();
-                id.trim()
-                    .parse()
-                    .unwrap_or_else(|_| panic!("the user {user} exists: {id:?}"))
-            };
-            chown(directory.path(), Some(id("-u")), Some(id("-g"))).unwrap();
-        }
+        own(directory.path());
         let server = Self {
             process: Mutex::new(None),
             directory,
@@ -106,6 +106,14 @@ impl PostgresServer {
         let access =
             "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
         fs::write(self.data().join("pg_hba.conf"), access).unwrap();
+        if let Some((certificate, key)) = &self.options.certificate {
+            for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+                let file = self.data().join(name);
+                fs::write(&file, content).unwrap();
+                fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+                own(&file);
+            }
+        }
     }
 
     fn run(&self) {
@@ -297,6 +305,21 @@ fn other_user() -> Option<&'static str> {
 
     let me = fs::metadata("/proc/self").map(|process| process.uid());
     (me.unwrap_or_default() == 0).then_some("postgres")
+}
+
+/// Gives a file to the user that the server runs as.
+fn own(path: &Path) {
+    let Some(user) = other_user() else {
+        return;
+    };
+    let id = |flag| {
+        let id = Command::new("id").args([flag, user]).output().unwrap();
+        let id = String::from_utf8(id.stdout).unwrap();
+        id.trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("the user {user} exists: {id:?}"))
+    };
+    chown(path, Some(id("-u")), Some(id("-g"))).unwrap();
 }
 
 /// Where PostgreSQL's programs are.
