@@ -21,6 +21,8 @@ Exit codes:
 Stores:
   http://HOST, https://HOST  a KVerse server
   sqlite:PATH                an SQLite file, made if it is not there; not while a server has it open
+  postgresql://USER@HOST/DB  a PostgreSQL database; if servers cache it in a Redis, --redis-url must name that Redis:
+                             the command marks what it writes there, as they do, and is refused if it cannot
   memory:                    nothing but this one command; for trying things out
 
 Examples:

@@ -10,7 +10,12 @@ use serde_json::Value;
 
 /// The program with nothing of ours in its environment.
 fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kverse-server"));
+    without_settings(Command::new(PROGRAM))
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kverse-server");
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let ours = name.to_string_lossy().starts_with("KVERSE_");
         if ours || name == "DATABASE_URL" || name == "REDIS_URL" {
@@ -146,7 +151,9 @@ impl Drop for Process {
 
 /// The exit code, stdout and stderr of a program that ends on its own.
 pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
-    let mut command = command();
+    // One that does not end must fail the test.
+    let mut command = without_settings(Command::new("timeout"));
+    command.args(["--kill-after=1", "120", PROGRAM]);
     command.args(arguments).envs(environment.iter().copied());
     let Output {
         status,

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::migration::{Migration, MigrationSource};
-use diesel::pg::Pg;
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use kverse_core::{Error, ErrorKind};
 use tokio::time::timeout;
 
 use super::error::PostgresError;
+use crate::schema;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
@@ -39,20 +37,7 @@ fn migrate_blocking(
 ) -> Result<(), PostgresError> {
     connection.batch_execute(&format!("SET statement_timeout = {}", WAIT.as_millis()))?;
     connection.batch_execute(LOCK)?;
-    let known: Vec<_> = MigrationSource::<Pg>::migrations(&MIGRATIONS)
-        .map_err(PostgresError::Migrate)?
-        .iter()
-        .map(|migration| migration.name().version().as_owned())
-        .collect();
-    let applied = connection
-        .applied_migrations()
-        .map_err(PostgresError::Migrate)?;
-    if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
-        let message = format!(
-            "the database was made by a newer version of KVerse (schema {unknown}); use that version or a later one"
-        );
-        return Err(Error::new(ErrorKind::Unsupported, message).into());
-    }
+    schema::check(connection, MIGRATIONS).map_err(PostgresError::Migrate)??;
     connection
         .run_pending_migrations(MIGRATIONS)
         .map_err(PostgresError::Migrate)?;
