@@ -225,6 +225,9 @@ async fn a_cache_that_is_not_there_at_the_start_comes_in_by_itself_and_only_if_i
     world.set_unfit(None);
     a.until(Mode::On, 0).await;
     a.put("2").await.unwrap();
+    assert_eq!(a.get().await.0, "2");
+    // Answered before the cache is told.
+    sleep(Duration::from_millis(100)).await;
     assert_eq!(a.get().await, ("2".to_owned(), CacheStatus::Hit));
 }
 
