@@ -173,7 +173,7 @@ async fn a_second_server_on_the_same_file_refuses_to_start_and_says_why() {
     let first = Process::start_on(&database);
     let second = program(&sqlite(&database)).output().unwrap();
     let message = String::from_utf8(second.stderr).unwrap();
-    assert_eq!(second.status.code(), Some(1), "{message}");
+    assert_eq!(second.status.code(), Some(6), "{message}");
     for part in ["kverse.db", "in use", &first.id().to_string()] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
