@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::answer::in_time;
@@ -33,6 +34,8 @@ struct Shared<W: BatchWork> {
     limits: Limits,
     /// How many batches may be done at the same time.
     max_in_flight: usize,
+    /// Where batches run; `None`: where the item that begins them was submitted.
+    runtime: Option<Handle>,
     state: Mutex<State<W>>,
 }
 
@@ -52,7 +55,24 @@ impl<W: BatchWork> BatchQueue<W> {
     /// So many full batches may wait; what comes then is refused.
     const MAX_WAITING_BATCHES: usize = 16;
 
+    /// Batches run on the runtime where the item was submitted that begins them.
     pub(crate) fn new(work: W, limits: Limits, max_in_flight: usize) -> Self {
+        Self::on(None, work, limits, max_in_flight)
+    }
+
+    /// Batches run on the current runtime.
+    ///
+    /// # Errors
+    /// `Internal` outside a runtime.
+    pub(crate) fn here(work: W, limits: Limits, max_in_flight: usize) -> Result<Self> {
+        let runtime = Handle::try_current().map_err(|error| {
+            let message = "a queue of batches needs a tokio runtime";
+            Error::new(ErrorKind::Internal, message).with_source(error)
+        })?;
+        Ok(Self::on(Some(runtime), work, limits, max_in_flight))
+    }
+
+    fn on(runtime: Option<Handle>, work: W, limits: Limits, max_in_flight: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             waiting_operations: 0,
@@ -63,6 +83,7 @@ impl<W: BatchWork> BatchQueue<W> {
             work,
             limits,
             max_in_flight,
+            runtime,
             state: Mutex::new(state),
         }))
     }
@@ -122,7 +143,10 @@ impl<W: BatchWork> Shared<W> {
                 shared: Arc::clone(self),
                 ended: false,
             };
-            tokio::spawn(runner.run());
+            match &self.runtime {
+                Some(runtime) => runtime.spawn(runner.run()),
+                None => tokio::spawn(runner.run()),
+            };
         }
         Ok(())
     }

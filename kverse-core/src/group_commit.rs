@@ -21,8 +21,8 @@ use crate::{
 /// A batch keeps the earliest [`write_fence`] of its writes; one whose fence has passed is refused.
 ///
 /// One batch is in flight at a time, of at most `max_batch_operations` and `max_batch_bytes` of the inner store's
-/// [`Limits`](crate::Limits); 16 times that may wait, more is `Unavailable`. Must be used within a tokio runtime, in which the
-/// batches run.
+/// [`Limits`](crate::Limits); 16 times that may wait, more is `Unavailable`. Batches run on the tokio runtime on which the
+/// store was made, so that they need not wait for requests on the threads of others.
 #[derive(Debug)]
 pub struct GroupCommitStore {
     queue: BatchQueue<Writes>,
@@ -47,28 +47,15 @@ impl GroupCommitStore {
     /// batch.
     ///
     /// # Errors
-    /// `Internal` if the registry has a metric of this name already.
+    /// `Internal` if the registry has a metric of this name already, and outside a tokio runtime.
     pub fn new(inner: Arc<dyn KvStore>, metrics: Option<&Registry>) -> Result<Self> {
-        Self::pipelined(inner, 1, metrics)
-    }
-
-    /// The same with up to `batches` batches in flight, for an inner store that has something to do before the commit and
-    /// groups commits itself. Writes of a key in different batches have no order then.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn pipelined(
-        inner: Arc<dyn KvStore>,
-        batches: usize,
-        metrics: Option<&Registry>,
-    ) -> Result<Self> {
         let batch_sizes = match metrics {
             Some(registry) => Some(register(registry)?),
             None => None,
         };
         let limits = inner.capabilities().limits;
         Ok(Self {
-            queue: BatchQueue::new(Writes { inner, batch_sizes }, limits, batches.max(1)),
+            queue: BatchQueue::here(Writes { inner, batch_sizes }, limits, 1)?,
         })
     }
 

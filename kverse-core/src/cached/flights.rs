@@ -10,11 +10,12 @@ use crate::{Entry, Key, Result};
 /// What a fetch brought; `None` if a write came in between, so that it is not for others.
 type Landed = Option<Result<Option<Entry>>>;
 
-type Waiting = HashMap<Key, Vec<oneshot::Sender<Landed>>>;
+/// A reader who waits for it.
+pub(super) type Waiting = oneshot::Sender<Landed>;
 
 /// The keys that this process is fetching under a lease, with those who wait for them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Flights(Arc<Mutex<Waiting>>);
+pub(super) struct Flights(Arc<Mutex<HashMap<Key, Vec<Waiting>>>>);
 
 /// The fetch of a key. Dropped without a landing it leaves those who wait to themselves.
 pub(super) struct Flight {
@@ -23,7 +24,7 @@ pub(super) struct Flight {
 }
 
 impl Flights {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Waiting>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -48,7 +49,7 @@ impl Flights {
 
 impl Flight {
     /// Lets nobody join any more: whoever comes later could have seen a newer write. Those who joined so far.
-    pub(super) fn close(self) -> Vec<oneshot::Sender<Landed>> {
+    pub(super) fn close(self) -> Vec<Waiting> {
         self.flights.lock().remove(&self.key).unwrap_or_default()
     }
 }

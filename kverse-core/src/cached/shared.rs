@@ -4,12 +4,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark};
 use super::fence::with_write_fence;
-use super::flights::{Flight, Flights};
+use super::flights::{Flight, Flights, Waiting};
 use super::marked::Marked;
 use super::sampler::Sampled;
 use crate::answer::in_time;
@@ -38,8 +39,10 @@ pub(super) struct Shared {
     pub(super) backend: Arc<dyn KvStore>,
     pub(super) sampled: Sampled,
     flights: Flights,
-    /// One permit for each write that the cache is being told the outcome of in the background.
-    finishing: Arc<Semaphore>,
+    /// What the cache is being told in the background.
+    telling: Arc<Semaphore>,
+    /// Held by those who mark keys.
+    marking: RwLock<()>,
 }
 
 /// A key that a read wants, until it is found.
@@ -70,8 +73,10 @@ impl Shared {
     const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(5)];
     /// So often a write is marked again whose mark was about to lapse before it reached the backend.
     const MARKS: usize = 3;
-    /// So many writes may be answered before the cache knows their outcome; then they wait for it.
-    const FINISHING: usize = 64;
+    /// So many fetches and writes may be answered before the cache knows of them; then they wait for that.
+    const TELLING: usize = 64;
+    /// What the cache is to be told of a write waits this long at most for the marks of others.
+    const MARKS_FIRST: Duration = Duration::from_millis(5);
 
     pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Self {
         Self {
@@ -79,7 +84,8 @@ impl Shared {
             backend,
             sampled: Sampled::default(),
             flights: Flights::default(),
-            finishing: Arc::new(Semaphore::new(Self::FINISHING)),
+            telling: Arc::new(Semaphore::new(Self::TELLING)),
+            marking: RwLock::default(),
         }
     }
 
@@ -171,39 +177,70 @@ impl Shared {
     }
 
     /// Reads keys from the backend, fills in those with a lease, and shares with those who wait for them.
-    async fn fetch(&self, keys: Vec<(Key, Option<(Lease, Flight)>)>) -> Result<Vec<ReadOutcome>> {
+    async fn fetch(
+        self: &Arc<Self>,
+        keys: Vec<(Key, Option<(Lease, Flight)>)>,
+    ) -> Result<Vec<ReadOutcome>> {
         let plain: Vec<Key> = keys.iter().map(|(key, _)| key.clone()).collect();
         let found = self.backend.read(&plain).await;
-        let (mut fills, mut shares) = (Vec::new(), Vec::new());
+        let (mut fetched, mut waiting) = (Vec::new(), Vec::new());
         for (index, (key, leased)) in keys.into_iter().enumerate() {
             let Some((lease, flight)) = leased else {
                 continue;
             };
             // Before the fill: what is accepted is what the key held after all of them had begun to read.
-            let waiting = flight.close();
-            let entry = match &found {
+            waiting.push(flight.close());
+            let found = match &found {
                 Ok(found) => match found.get(index) {
                     Some(outcome) => Ok(outcome.entry.clone()),
                     None => Err(Error::new(ErrorKind::Internal, "the store lost an outcome")),
                 },
                 Err(error) => Err(error.clone()),
             };
-            let found = entry.clone().map_err(|_unread| FetchFailed);
-            fills.push(Fill { key, lease, found });
-            shares.push((waiting, entry));
+            fetched.push((key, lease, found));
         }
-        if !fills.is_empty() {
-            let accepted = self.cache.fill(fills).await;
-            for (index, (waiting, entry)) in shares.into_iter().enumerate() {
-                // An error is as good for all who have waited for it.
-                let shared = entry.is_err() || accepted.get(index) == Some(&true);
-                for waiting in waiting {
-                    // Whoever has gone away does not want it any more.
-                    let _ = waiting.send(shared.then(|| entry.clone()));
-                }
-            }
+        if !fetched.is_empty() {
+            let shared = Arc::clone(self);
+            self.afterwards(async move { shared.fill(fetched, waiting).await })
+                .await;
         }
         found
+    }
+
+    /// Fills in what was fetched, and shares what was accepted with those who wait for it.
+    async fn fill(
+        &self,
+        fetched: Vec<(Key, Lease, Result<Option<Entry>>)>,
+        waiting: Vec<Vec<Waiting>>,
+    ) {
+        let fills = fetched.iter().map(|(key, lease, found)| Fill {
+            key: key.clone(),
+            lease: *lease,
+            found: found.clone().map_err(|_unread| FetchFailed),
+        });
+        let mut accepted = self.cache.fill(fills.collect()).await.into_iter();
+        for ((_, _, found), waiting) in fetched.into_iter().zip(waiting) {
+            let accepted = accepted.next().unwrap_or(false);
+            // An error is as good for all who have waited for it.
+            let shared = found.is_err() || accepted;
+            for waiting in waiting {
+                // Whoever has gone away does not want it any more.
+                let _ = waiting.send(shared.then(|| found.clone()));
+            }
+        }
+    }
+
+    /// Does what the cache is still to be told, without anyone waiting for it, unless the cache is in this process: then it
+    /// takes no time.
+    async fn afterwards(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if !self.cache.is_shared() {
+            return work.await;
+        }
+        let turn = Arc::clone(&self.telling).acquire_owned().await;
+        tokio::spawn(async move {
+            work.await;
+            drop(turn);
+        });
     }
 
     pub(super) async fn write(
@@ -269,24 +306,26 @@ impl Shared {
         }
     }
 
-    /// Tells the cache how a marked write ended. A shared cache is told in the background, which nobody waits for: readers
-    /// who meet the mark go to the backend.
+    /// Tells the cache how a marked write ended. Readers who meet the mark until then go to the backend.
     async fn finish(self: &Arc<Self>, mark: Mark, outcomes: Vec<(Key, Finish)>) {
-        if mark.window.is_none() {
-            return self.cache.finish(mark, outcomes).await;
-        }
-        let turn = Arc::clone(&self.finishing).acquire_owned().await;
         let shared = Arc::clone(self);
-        tokio::spawn(async move {
+        self.afterwards(async move {
+            if mark.window.is_some() {
+                // The batch that comes next waits for its marks, while nobody waits for this.
+                yield_now().await;
+                let _ = timeout(Self::MARKS_FIRST, shared.marking.write()).await;
+            }
             shared.cache.finish(mark, outcomes).await;
-            drop(turn);
-        });
+        })
+        .await;
     }
 
     /// Marks keys, with enough time left to write them.
     async fn mark(self: &Arc<Self>, keys: &[Key]) -> Result<Mark> {
         for _ in 0..Self::MARKS {
+            let marking = self.marking.read().await;
             let mark = self.cache.mark(keys).await?;
+            drop(marking);
             if mark
                 .window
                 .is_none_or(|window| Instant::now() < window.start_by)

@@ -15,34 +15,30 @@ use crate::{DatabaseUrl, StoreConfig};
 #[cfg(feature = "redis")]
 const SAMPLES: (std::time::Duration, usize) = (std::time::Duration::from_secs(5), 16);
 
-/// How many batches are marked, committed or waiting for their commit.
-#[cfg(feature = "redis")]
-const BATCHES_IN_FLIGHT: usize = 2;
-
 pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     let postgres = PostgresConfig::new(url).with_limits(config.limits);
     let postgres = Arc::new(PostgresStore::open(postgres).await?);
-    match &config.redis_url {
-        None => uncached(postgres, config).await,
+    let store = match &config.redis_url {
+        None => uncached(postgres, config).await?,
         #[cfg(feature = "redis")]
-        Some(redis) => cached(postgres, redis, config).await,
+        Some(redis) => cached(postgres, redis, config).await?,
         #[cfg(not(feature = "redis"))]
         Some(redis) => {
             let message = format!("this build has no cache for {redis}");
-            Err(Error::new(ErrorKind::Unsupported, message))
+            return Err(Error::new(ErrorKind::Unsupported, message));
         }
-    }
+    };
+    let metrics = config.metrics.as_ref();
+    Ok(Arc::new(GroupCommitStore::new(store, metrics)?))
 }
 
-/// Writes share commits, reads share queries. Called when nothing can be unavailable any more: what is in the registry
-/// once cannot be registered by another attempt.
-fn grouped(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+/// Reads share queries. Called when nothing can be unavailable any more: what is in the registry once cannot be registered
+/// by another attempt.
+fn coalesced(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     if let Some(registry) = &config.metrics {
         postgres.register(registry)?;
     }
-    let coalesced = Arc::new(CoalescedStore::new(postgres, READS_IN_FLIGHT));
-    let grouped = GroupCommitStore::new(coalesced, config.metrics.as_ref())?;
-    Ok(Arc::new(grouped))
+    Ok(Arc::new(CoalescedStore::new(postgres, READS_IN_FLIGHT)))
 }
 
 /// The database alone, which must not be written past a cache that others read.
@@ -54,7 +50,7 @@ async fn uncached(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<
         );
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    grouped(postgres, config)
+    coalesced(postgres, config)
 }
 
 #[cfg(feature = "redis")]
@@ -97,13 +93,7 @@ async fn cached(
         metrics,
     )?;
     let clock = postgres.clock();
-    let store = CachedStore::new(Arc::new(cache), grouped(postgres, config)?, clock)?;
+    let store = CachedStore::new(Arc::new(cache), coalesced(postgres, config)?, clock)?;
     let (interval, sample) = SAMPLES;
-    let store = Arc::new(store.with_sampling(interval, sample, metrics)?);
-    // While one batch is committed, the next marks its keys.
-    Ok(Arc::new(GroupCommitStore::pipelined(
-        store,
-        BATCHES_IN_FLIGHT,
-        None,
-    )?))
+    Ok(Arc::new(store.with_sampling(interval, sample, metrics)?))
 }
