@@ -16,12 +16,19 @@ use crate::{Error, ErrorKind, Limits, Result};
 pub(crate) trait BatchWork: Send + Sync + 'static {
     type Item: Send + 'static;
     type Outcome: Send + 'static;
+    /// What is left to do when the outcomes are known.
+    type Rest: Send;
 
     /// The operations and bytes that an item counts towards a batch.
     fn size(item: &Self::Item) -> (usize, usize);
 
     /// Does a batch; one outcome an item, in order.
-    async fn run(&self, items: Vec<Self::Item>) -> Vec<Self::Outcome>;
+    async fn run(&self, items: Vec<Self::Item>) -> (Vec<Self::Outcome>, Self::Rest);
+
+    /// Does what is left, after the outcomes were answered and before another batch takes the place of this one.
+    async fn complete(&self, rest: Self::Rest) {
+        drop(rest);
+    }
 }
 
 /// Items that arrive while a batch is being done form the next batch. With nothing to wait for, an item goes at once:
@@ -195,11 +202,12 @@ struct Runner<W: BatchWork> {
 impl<W: BatchWork> Runner<W> {
     async fn run(mut self) {
         while let Some(batch) = self.shared.next() {
-            let outcomes = self.shared.work.run(batch.items).await;
+            let (outcomes, rest) = self.shared.work.run(batch.items).await;
             for (answer, outcome) in batch.answers.into_iter().zip(outcomes) {
                 // A caller who went away does not hear it.
                 let _ = answer.send(outcome);
             }
+            self.shared.work.complete(rest).await;
         }
         self.ended = true;
     }
@@ -251,16 +259,17 @@ mod tests {
     impl BatchWork for Doubling {
         type Item = u32;
         type Outcome = u32;
+        type Rest = ();
 
         fn size(_: &u32) -> (usize, usize) {
             (1, 100)
         }
 
-        async fn run(&self, items: Vec<u32>) -> Vec<u32> {
+        async fn run(&self, items: Vec<u32>) -> (Vec<u32>, ()) {
             self.permits.acquire().await.unwrap().forget();
             assert!(!items.contains(&UNLUCKY), "unlucky");
             self.batches.lock().unwrap().push(items.clone());
-            items.iter().map(|item| item * 2).collect()
+            (items.iter().map(|item| item * 2).collect(), ())
         }
     }
 

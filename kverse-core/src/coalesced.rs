@@ -49,18 +49,8 @@ impl Reads {
         }
         outcomes
     }
-}
 
-#[async_trait]
-impl BatchWork for Reads {
-    type Item = Vec<Key>;
-    type Outcome = Result<Vec<ReadOutcome>>;
-
-    fn size(keys: &Vec<Key>) -> (usize, usize) {
-        (keys.len(), 0)
-    }
-
-    async fn run(&self, mut calls: Vec<Vec<Key>>) -> Vec<Result<Vec<ReadOutcome>>> {
+    async fn read_together(&self, mut calls: Vec<Vec<Key>>) -> Vec<Result<Vec<ReadOutcome>>> {
         if calls.len() == 1 {
             let keys = calls.pop().unwrap_or_default();
             return vec![self.inner.read(&keys).await];
@@ -87,6 +77,21 @@ impl BatchWork for Reads {
                 .collect()
         };
         calls.iter().map(|keys| Ok(outcomes(keys))).collect()
+    }
+}
+
+#[async_trait]
+impl BatchWork for Reads {
+    type Item = Vec<Key>;
+    type Outcome = Result<Vec<ReadOutcome>>;
+    type Rest = ();
+
+    fn size(keys: &Vec<Key>) -> (usize, usize) {
+        (keys.len(), 0)
+    }
+
+    async fn run(&self, calls: Vec<Vec<Key>>) -> (Vec<Result<Vec<ReadOutcome>>>, ()) {
+        (self.read_together(calls).await, ())
     }
 }
 

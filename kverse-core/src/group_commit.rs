@@ -3,16 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use prometheus::{Histogram, HistogramOpts, Registry};
-use tokio::time::Instant;
-
 use crate::batch_queue::{BatchQueue, BatchWork};
 use crate::cached::{with_write_fence, write_fence};
+use crate::calls::{Batch, Call, WriteResults};
 use crate::{
-    Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, Operation, OperationOutcome,
-    Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ComponentHealth, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome,
+    Result, ScanOptions, Stats, Write,
 };
+use async_trait::async_trait;
+use prometheus::{Histogram, HistogramOpts, Registry};
 
 /// Writes that arrive while a batch is being written form the next batch (group commit: DeWitt et al., 1984). With no
 /// batch under way a write goes at once, so that a single writer never waits for company. Writes of a key stay in the
@@ -32,14 +31,6 @@ pub struct GroupCommitStore {
 struct Writes {
     inner: Arc<dyn KvStore>,
     batch_sizes: Option<Histogram>,
-}
-
-type WriteResults = Result<Vec<Result<WriteOutcome>>>;
-
-/// What one caller wants written, and until when it may be.
-struct Call {
-    writes: Vec<Write>,
-    fence: Option<Instant>,
 }
 
 impl GroupCommitStore {
@@ -78,63 +69,23 @@ fn register(registry: &Registry) -> prometheus::Result<Histogram> {
 impl BatchWork for Writes {
     type Item = Call;
     type Outcome = WriteResults;
+    type Rest = ();
 
     fn size(call: &Call) -> (usize, usize) {
-        let bytes = call.writes.iter().map(Write::size).sum();
-        (call.writes.len(), bytes)
+        call.size()
     }
 
-    async fn run(&self, calls: Vec<Call>) -> Vec<WriteResults> {
-        let now = Instant::now();
-        let mut fence: Option<Instant> = None;
-        let mut writes = Vec::with_capacity(calls.len());
-        // How many writes of each call are in the batch; none if it came too late.
-        let mut counts = Vec::with_capacity(calls.len());
-        for call in calls {
-            if call.fence.is_some_and(|fence| fence <= now) {
-                counts.push(None);
-                continue;
-            }
-            fence = fence.into_iter().chain(call.fence).min();
-            counts.push(Some(call.writes.len()));
-            writes.extend(call.writes);
-        }
-        let written = self.write_all(writes, fence).await;
-        let mut results = match written {
-            Ok(results) => Ok(results.into_iter()),
-            Err(error) => Err(error),
-        };
-        let answer = |count| match (count, &mut results) {
-            (None, _) => {
-                let message = "the write waited for too long; nothing was stored";
-                Err(Error::new(ErrorKind::Unavailable, message))
-            }
-            (Some(count), Ok(results)) => Ok(results.take(count).collect()),
-            (Some(_), Err(error)) => Err(error.clone()),
-        };
-        counts.into_iter().map(answer).collect()
-    }
-}
-
-impl Writes {
-    async fn write_all(&self, writes: Vec<Write>, fence: Option<Instant>) -> WriteResults {
-        let count = writes.len();
-        if count == 0 {
-            return Ok(Vec::new());
-        }
+    async fn run(&self, calls: Vec<Call>) -> (Vec<WriteResults>, ()) {
+        let batch = Batch::new(calls);
         if let Some(batch_sizes) = &self.batch_sizes {
-            batch_sizes.observe(count as f64);
+            batch_sizes.observe(batch.writes.len() as f64);
         }
-        let write = self.inner.write(writes);
-        let results = match fence {
+        let write = self.inner.write(batch.writes);
+        let results = match batch.fence {
             Some(fence) => with_write_fence(fence, write).await,
             None => write.await,
-        }?;
-        if results.len() != count {
-            let message = "the store lost outcomes of a batch";
-            return Err(Error::new(ErrorKind::Internal, message));
-        }
-        Ok(results)
+        };
+        (batch.counts.split(results), ())
     }
 }
 
@@ -188,8 +139,10 @@ impl fmt::Display for GroupCommitStore {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::Instant;
+
     use super::*;
-    use crate::{KvStoreExt, MemoryStore};
+    use crate::{Error, ErrorKind, KvStoreExt, MemoryStore};
 
     #[tokio::test(start_paused = true)]
     async fn a_write_behind_its_fence_is_refused_and_others_are_done() {

@@ -51,6 +51,7 @@
 mod answer;
 mod batch_queue;
 pub mod cached;
+mod calls;
 mod clock;
 mod coalesced;
 mod entry;

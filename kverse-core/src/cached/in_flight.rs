@@ -43,8 +43,13 @@ impl InFlight {
         self.lock().insert(attempt, Write { access, since });
     }
 
-    pub(super) fn end(&self, attempt: u64) -> Option<Access> {
-        self.lock().remove(&attempt).map(|write| write.access)
+    pub(super) fn end(&self, attempt: u64) {
+        self.lock().remove(&attempt);
+    }
+
+    /// What the write was begun under, if it is still under way.
+    pub(super) fn access(&self, attempt: u64) -> Option<Access> {
+        self.lock().get(&attempt).map(|write| write.access)
     }
 
     /// The write takes longer than usual: it counts as begun now.

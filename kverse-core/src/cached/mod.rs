@@ -10,6 +10,7 @@ mod flights;
 mod in_flight;
 mod inspection;
 mod marked;
+mod marks;
 mod memory;
 mod mode;
 mod replicated;
@@ -18,6 +19,7 @@ mod shared;
 mod status;
 mod timing;
 mod view;
+mod writes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +40,7 @@ pub use timing::Timing;
 #[doc(hidden)]
 pub use view::Rules;
 
-use shared::{Shared, Wanted, detached};
+use shared::{Shared, Wanted};
 
 use crate::{
     CacheStatus, Capabilities, Clock, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore,
@@ -84,7 +86,7 @@ impl CachedStore {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(Self {
-            shared: Arc::new(Shared::new(cache, backend)),
+            shared: Arc::new(Shared::new(cache, backend)?),
             clock,
             sampler: None,
         })
@@ -169,13 +171,11 @@ impl KvStore for CachedStore {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
-        let shared = Arc::clone(&self.shared);
-        detached(async move { shared.write(writes).await }).await
+        self.shared.write(writes).await
     }
 
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
-        let shared = Arc::clone(&self.shared);
-        detached(async move { shared.transact(operations).await }).await
+        self.shared.transact(operations).await
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {

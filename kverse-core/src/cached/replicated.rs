@@ -60,6 +60,8 @@ pub(super) struct Shared {
 impl ReplicatedCache {
     /// How long a write waits before it tries again to mark its keys.
     const RETRY: Duration = Duration::from_millis(50);
+    /// So often a replica that leaves looks whether a write is still under way.
+    const LEAVING: Duration = Duration::from_millis(5);
 
     /// The cache of this replica. With a registry, it has the metrics of [`ReplicaStatus`].
     ///
@@ -212,6 +214,26 @@ impl Shared {
         })
     }
 
+    async fn finish(&self, access: Access, attempt: u64, outcomes: Vec<(Key, Finish)>) {
+        let outcomes = match access.mode {
+            Mode::Off => return,
+            Mode::Warming if self.rules.nothing_cached_while_warming => {
+                outcomes.into_iter().map(uncached).collect()
+            }
+            Mode::Warming | Mode::On => outcomes,
+        };
+        if self.breaker.is_open() {
+            self.counters.lost_finishes.inc();
+            return;
+        }
+        let began = Instant::now();
+        let finished = self.cache.finish(access.epoch, attempt, outcomes).await;
+        self.note(access.epoch, began, &finished);
+        if finished.is_err() {
+            self.counters.lost_finishes.inc();
+        }
+    }
+
     fn refused(&self, why: &'static str) -> Error {
         self.counters.writes_refused.inc();
         Error::new(ErrorKind::Unavailable, why)
@@ -306,29 +328,11 @@ impl Cache for ReplicatedCache {
     async fn finish(&self, mark: Mark, outcomes: Vec<(Key, Finish)>) {
         let shared = &*self.shared;
         // Nobody has missed it for as long as a marker lives: it is over, and its marker has lapsed.
-        let Some(access) = shared.in_flight.end(mark.attempt) else {
+        let Some(access) = shared.in_flight.access(mark.attempt) else {
             return;
         };
-        let Access { epoch, mode, .. } = access;
-        if mode == Mode::Off {
-            return;
-        }
-        let outcomes = match mode {
-            Mode::Warming if shared.rules.nothing_cached_while_warming => {
-                outcomes.into_iter().map(uncached).collect()
-            }
-            _ => outcomes,
-        };
-        if shared.breaker.is_open() {
-            shared.counters.lost_finishes.inc();
-            return;
-        }
-        let began = Instant::now();
-        let finished = shared.cache.finish(epoch, mark.attempt, outcomes).await;
-        shared.note(epoch, began, &finished);
-        if finished.is_err() {
-            shared.counters.lost_finishes.inc();
-        }
+        shared.finish(access, mark.attempt, outcomes).await;
+        shared.in_flight.end(mark.attempt);
     }
 
     fn is_shared(&self) -> bool {
@@ -344,9 +348,9 @@ impl Cache for ReplicatedCache {
         self.controller.abort();
         let shared = &*self.shared;
         let deadline = Instant::now() + shared.timing.lease;
-        // Finishes that nobody waits for.
+        // What nobody waits for any more: the cache is still being told how the last writes ended.
         while shared.any_writes() && Instant::now() < deadline {
-            sleep(Self::RETRY).await;
+            sleep(Self::LEAVING).await;
         }
         shared.view.forget();
         if shared.any_writes() {

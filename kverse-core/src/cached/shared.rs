@@ -1,26 +1,26 @@
 //! What the tasks of a cached store share.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{RwLock, Semaphore};
-use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
-use super::cache::{Cache, FetchFailed, Fill, Finish, Lease, Lookup, Mark};
-use super::fence::with_write_fence;
+use super::cache::{Cache, FetchFailed, Fill, Lease, Lookup};
+use super::fence::write_fence;
 use super::flights::{Flight, Flights, Waiting};
-use super::marked::Marked;
 use super::sampler::Sampled;
+use super::writes::MarkedWrites;
 use crate::answer::in_time;
+use crate::batch_queue::BatchQueue;
+use crate::calls::{Call, WriteResults};
 use crate::{
     CacheStatus, Entry, Error, ErrorKind, Key, KvStore, Operation, OperationOutcome, ReadOutcome,
-    Result, Write, WriteOutcome,
+    Result, Write,
 };
 
 /// Runs to its end even if the caller goes away or has waited long enough.
-pub(super) async fn detached<T: Send + 'static>(
+async fn detached<T: Send + 'static>(
     task: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let task = tokio::spawn(task);
@@ -39,10 +39,11 @@ pub(super) struct Shared {
     pub(super) backend: Arc<dyn KvStore>,
     pub(super) sampled: Sampled,
     flights: Flights,
-    /// What the cache is being told in the background.
+    writes: MarkedWrites,
+    /// Of writes, if the cache is shared.
+    batches: Option<BatchQueue<MarkedWrites>>,
+    /// What a shared cache is being told in the background.
     telling: Arc<Semaphore>,
-    /// Held by those who mark keys.
-    marking: RwLock<()>,
 }
 
 /// A key that a read wants, until it is found.
@@ -71,22 +72,30 @@ impl Shared {
     /// A reader who finds that another process is fetching its key looks again after these pauses, then reads the backend
     /// itself: together they take as long as a fetch usually does.
     const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(5)];
-    /// So often a write is marked again whose mark was about to lapse before it reached the backend.
-    const MARKS: usize = 3;
     /// So many fetches and writes may be answered before the cache knows of them; then they wait for that.
     const TELLING: usize = 64;
-    /// What the cache is to be told of a write waits this long at most for the marks of others.
-    const MARKS_FIRST: Duration = Duration::from_millis(5);
 
-    pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Self {
-        Self {
+    pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Result<Self> {
+        let writes = MarkedWrites {
+            cache: Arc::clone(&cache),
+            backend: Arc::clone(&backend),
+        };
+        let batches = if cache.is_shared() {
+            let limits = backend.capabilities().limits;
+            let batches = BatchQueue::here(writes.clone(), limits, MarkedWrites::BATCHES)?;
+            Some(batches)
+        } else {
+            None
+        };
+        Ok(Self {
             cache,
             backend,
             sampled: Sampled::default(),
             flights: Flights::default(),
+            writes,
+            batches,
             telling: Arc::new(Semaphore::new(Self::TELLING)),
-            marking: RwLock::default(),
-        }
+        })
     }
 
     /// Finds what the cache could not answer.
@@ -243,99 +252,38 @@ impl Shared {
         });
     }
 
-    pub(super) async fn write(
-        self: &Arc<Self>,
-        writes: Vec<Write>,
-    ) -> Result<Vec<Result<WriteOutcome>>> {
-        let mut marked = Marked::default();
-        for write in &writes {
-            marked.add(write);
+    pub(super) async fn write(self: &Arc<Self>, writes: Vec<Write>) -> WriteResults {
+        match &self.batches {
+            Some(_) if writes.is_empty() => self.backend.write(writes).await,
+            Some(batches) => {
+                let fence = write_fence();
+                batches.submit(Call { writes, fence }).await?
+            }
+            None => {
+                let shared = Arc::clone(self);
+                detached(async move {
+                    let (results, untold) = shared.writes.write(writes).await;
+                    shared.writes.tell(untold).await;
+                    results
+                })
+                .await
+            }
         }
-        if marked.keys.is_empty() {
-            return self.backend.write(writes).await;
-        }
-        let mark = self.mark(&marked.keys).await?;
-        let write = self.backend.write(writes);
-        let results = self.marked(&mark, &marked.keys, write).await;
-        let outcomes = results
-            .as_ref()
-            .ok()
-            .map(|results| results.iter().map(Result::as_ref));
-        self.finish(mark, marked.outcomes(outcomes)).await;
-        results
     }
 
     pub(super) async fn transact(
         self: &Arc<Self>,
         operations: Vec<Operation>,
     ) -> Result<Vec<OperationOutcome>> {
-        let mut marked = Marked::default();
-        for operation in &operations {
-            if let Operation::Write(write) = operation {
-                marked.add(write);
-            }
-        }
-        if marked.keys.is_empty() {
-            return self.backend.transact(operations).await;
-        }
-        let mark = self.mark(&marked.keys).await?;
-        let transaction = self.backend.transact(operations);
-        let results = self.marked(&mark, &marked.keys, transaction).await;
-        let outcomes = match &results {
-            Ok(results) => Some(results.iter().filter_map(|result| match result {
-                OperationOutcome::Write(outcome) => Some(Ok(outcome)),
-                OperationOutcome::Get(_) => None,
-            })),
-            Err(_) => None,
-        };
-        self.finish(mark, marked.outcomes(outcomes)).await;
-        results
-    }
-
-    /// Does a write of keys within its mark, and keeps the mark standing for as long as it takes.
-    async fn marked<T>(&self, mark: &Mark, keys: &[Key], write: impl Future<Output = T>) -> T {
-        let Some(window) = mark.window else {
-            return write.await;
-        };
-        let mut write = pin!(with_write_fence(window.fence, write));
-        loop {
-            match timeout(window.renew_every, &mut write).await {
-                Ok(result) => return result,
-                Err(_elapsed) => self.cache.renew(mark, keys).await,
-            }
-        }
-    }
-
-    /// Tells the cache how a marked write ended. Readers who meet the mark until then go to the backend.
-    async fn finish(self: &Arc<Self>, mark: Mark, outcomes: Vec<(Key, Finish)>) {
         let shared = Arc::clone(self);
-        self.afterwards(async move {
-            if mark.window.is_some() {
-                // The batch that comes next waits for its marks, while nobody waits for this.
-                yield_now().await;
-                let _ = timeout(Self::MARKS_FIRST, shared.marking.write()).await;
-            }
-            shared.cache.finish(mark, outcomes).await;
+        detached(async move {
+            let (results, untold) = shared.writes.transact(operations).await;
+            let telling = Arc::clone(&shared);
+            shared
+                .afterwards(async move { telling.writes.tell(untold).await })
+                .await;
+            results
         })
-        .await;
-    }
-
-    /// Marks keys, with enough time left to write them.
-    async fn mark(self: &Arc<Self>, keys: &[Key]) -> Result<Mark> {
-        for _ in 0..Self::MARKS {
-            let marking = self.marking.read().await;
-            let mark = self.cache.mark(keys).await?;
-            drop(marking);
-            if mark
-                .window
-                .is_none_or(|window| Instant::now() < window.start_by)
-            {
-                return Ok(mark);
-            }
-            let not_done = keys.iter().map(|key| (key.clone(), Finish::NotDone));
-            self.finish(mark, not_done.collect()).await;
-        }
-        let message = "the cache is too slow to write through it";
-        Err(Error::new(ErrorKind::Unavailable, message))
+        .await
     }
 }

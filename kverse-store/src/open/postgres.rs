@@ -18,27 +18,27 @@ const SAMPLES: (std::time::Duration, usize) = (std::time::Duration::from_secs(5)
 pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     let postgres = PostgresConfig::new(url).with_limits(config.limits);
     let postgres = Arc::new(PostgresStore::open(postgres).await?);
-    let store = match &config.redis_url {
-        None => uncached(postgres, config).await?,
+    match &config.redis_url {
+        None => uncached(postgres, config).await,
         #[cfg(feature = "redis")]
-        Some(redis) => cached(postgres, redis, config).await?,
+        Some(redis) => cached(postgres, redis, config).await,
         #[cfg(not(feature = "redis"))]
         Some(redis) => {
             let message = format!("this build has no cache for {redis}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            Err(Error::new(ErrorKind::Unsupported, message))
         }
-    };
-    let metrics = config.metrics.as_ref();
-    Ok(Arc::new(GroupCommitStore::new(store, metrics)?))
+    }
 }
 
-/// Reads share queries. Called when nothing can be unavailable any more: what is in the registry once cannot be registered
+/// Writes share commits, reads share queries. Called when nothing can be unavailable any more: what is in the registry once cannot be registered
 /// by another attempt.
-fn coalesced(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+fn grouped(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
     if let Some(registry) = &config.metrics {
         postgres.register(registry)?;
     }
-    Ok(Arc::new(CoalescedStore::new(postgres, READS_IN_FLIGHT)))
+    let coalesced = Arc::new(CoalescedStore::new(postgres, READS_IN_FLIGHT));
+    let grouped = GroupCommitStore::new(coalesced, config.metrics.as_ref())?;
+    Ok(Arc::new(grouped))
 }
 
 /// The database alone, which must not be written past a cache that others read.
@@ -50,7 +50,7 @@ async fn uncached(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<
         );
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    coalesced(postgres, config)
+    grouped(postgres, config)
 }
 
 #[cfg(feature = "redis")]
@@ -93,7 +93,7 @@ async fn cached(
         metrics,
     )?;
     let clock = postgres.clock();
-    let store = CachedStore::new(Arc::new(cache), coalesced(postgres, config)?, clock)?;
+    let store = CachedStore::new(Arc::new(cache), grouped(postgres, config)?, clock)?;
     let (interval, sample) = SAMPLES;
     Ok(Arc::new(store.with_sampling(interval, sample, metrics)?))
 }
