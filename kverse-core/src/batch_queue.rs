@@ -16,19 +16,13 @@ use crate::{Error, ErrorKind, Limits, Result};
 pub(crate) trait BatchWork: Send + Sync + 'static {
     type Item: Send + 'static;
     type Outcome: Send + 'static;
-    /// What is left to do when the outcomes are known.
-    type Rest: Send;
 
     /// The operations and bytes that an item counts towards a batch.
     fn size(item: &Self::Item) -> (usize, usize);
 
-    /// Does a batch; one outcome an item, in order.
-    async fn run(&self, items: Vec<Self::Item>) -> (Vec<Self::Outcome>, Self::Rest);
-
-    /// Does what is left, after the outcomes were answered and before another batch takes the place of this one.
-    async fn complete(&self, rest: Self::Rest) {
-        drop(rest);
-    }
+    /// Does a batch, and answers with one outcome an item, in order. Returns when another batch may take its place, which
+    /// may be before it is done.
+    async fn run(&self, items: Vec<Self::Item>, answers: Answers<Self::Outcome>);
 }
 
 /// Items that arrive while a batch is being done form the next batch. With nothing to wait for, an item goes at once:
@@ -184,13 +178,26 @@ impl<W: BatchWork> Shared<W> {
             state.in_flight -= 1;
             return None;
         }
+        let answers = Answers(answers);
         Some(Batch { items, answers })
     }
 }
 
 struct Batch<W: BatchWork> {
     items: Vec<W::Item>,
-    answers: Vec<oneshot::Sender<W::Outcome>>,
+    answers: Answers<W::Outcome>,
+}
+
+/// Those who wait for the outcomes of a batch, in the order of its items. Dropped, they are told that there are none.
+pub(crate) struct Answers<T>(Vec<oneshot::Sender<T>>);
+
+impl<T> Answers<T> {
+    pub(crate) fn send(self, outcomes: Vec<T>) {
+        for (answer, outcome) in self.0.into_iter().zip(outcomes) {
+            // A caller who went away does not hear it.
+            let _ = answer.send(outcome);
+        }
+    }
 }
 
 /// A task that does batches until nothing waits.
@@ -202,12 +209,7 @@ struct Runner<W: BatchWork> {
 impl<W: BatchWork> Runner<W> {
     async fn run(mut self) {
         while let Some(batch) = self.shared.next() {
-            let (outcomes, rest) = self.shared.work.run(batch.items).await;
-            for (answer, outcome) in batch.answers.into_iter().zip(outcomes) {
-                // A caller who went away does not hear it.
-                let _ = answer.send(outcome);
-            }
-            self.shared.work.complete(rest).await;
+            self.shared.work.run(batch.items, batch.answers).await;
         }
         self.ended = true;
     }
@@ -259,17 +261,16 @@ mod tests {
     impl BatchWork for Doubling {
         type Item = u32;
         type Outcome = u32;
-        type Rest = ();
 
         fn size(_: &u32) -> (usize, usize) {
             (1, 100)
         }
 
-        async fn run(&self, items: Vec<u32>) -> (Vec<u32>, ()) {
+        async fn run(&self, items: Vec<u32>, answers: Answers<u32>) {
             self.permits.acquire().await.unwrap().forget();
             assert!(!items.contains(&UNLUCKY), "unlucky");
             self.batches.lock().unwrap().push(items.clone());
-            (items.iter().map(|item| item * 2).collect(), ())
+            answers.send(items.iter().map(|item| item * 2).collect());
         }
     }
 

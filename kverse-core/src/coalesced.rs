@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::batch_queue::{BatchQueue, BatchWork};
+use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::{
     Capabilities, ComponentHealth, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page,
     ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
@@ -84,14 +84,13 @@ impl Reads {
 impl BatchWork for Reads {
     type Item = Vec<Key>;
     type Outcome = Result<Vec<ReadOutcome>>;
-    type Rest = ();
 
     fn size(keys: &Vec<Key>) -> (usize, usize) {
         (keys.len(), 0)
     }
 
-    async fn run(&self, calls: Vec<Vec<Key>>) -> (Vec<Result<Vec<ReadOutcome>>>, ()) {
-        (self.read_together(calls).await, ())
+    async fn run(&self, calls: Vec<Vec<Key>>, answers: Answers<Result<Vec<ReadOutcome>>>) {
+        answers.send(self.read_together(calls).await);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::batch_queue::{BatchQueue, BatchWork};
+use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::cached::{with_write_fence, write_fence};
 use crate::calls::{Batch, Call, WriteResults};
 use crate::{
@@ -69,13 +69,12 @@ fn register(registry: &Registry) -> prometheus::Result<Histogram> {
 impl BatchWork for Writes {
     type Item = Call;
     type Outcome = WriteResults;
-    type Rest = ();
 
     fn size(call: &Call) -> (usize, usize) {
         call.size()
     }
 
-    async fn run(&self, calls: Vec<Call>) -> (Vec<WriteResults>, ()) {
+    async fn run(&self, calls: Vec<Call>, answers: Answers<WriteResults>) {
         let batch = Batch::new(calls);
         if let Some(batch_sizes) = &self.batch_sizes {
             batch_sizes.observe(batch.writes.len() as f64);
@@ -85,7 +84,7 @@ impl BatchWork for Writes {
             Some(fence) => with_write_fence(fence, write).await,
             None => write.await,
         };
-        (batch.counts.split(results), ())
+        answers.send(batch.counts.split(results));
     }
 }
 

@@ -57,6 +57,9 @@ use crate::{
 /// et al., Scaling Memcache at Facebook, NSDI 2013). Scans, counts and the gets of a transaction always go to the
 /// backend.
 ///
+/// Before a cache that others share, writes that arrive while a batch is in flight form the next one, which is marked as a
+/// whole; callers are answered when it is stored, before the cache is told.
+///
 /// Fetches and writes run in tasks of their own, so that a caller who goes away leaves no lease and no mark behind. Must
 /// be used within a tokio runtime.
 #[derive(Debug)]

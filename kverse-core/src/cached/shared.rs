@@ -76,13 +76,10 @@ impl Shared {
     const TELLING: usize = 64;
 
     pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Result<Self> {
-        let writes = MarkedWrites {
-            cache: Arc::clone(&cache),
-            backend: Arc::clone(&backend),
-        };
+        let writes = MarkedWrites::new(Arc::clone(&cache), Arc::clone(&backend));
         let batches = if cache.is_shared() {
             let limits = backend.capabilities().limits;
-            let batches = BatchQueue::here(writes.clone(), limits, MarkedWrites::BATCHES)?;
+            let batches = BatchQueue::here(writes.clone(), limits, 1)?;
             Some(batches)
         } else {
             None

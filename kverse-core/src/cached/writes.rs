@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use super::cache::{Cache, Finish, Mark};
 use super::marked::Marked;
 use super::marks::{behind, mark};
-use crate::batch_queue::BatchWork;
+use crate::batch_queue::{Answers, BatchWork};
 use crate::calls::{Batch, Call, WriteResults};
 use crate::{Key, KvStore, Operation, OperationOutcome, Result, Write};
 
 /// Writes that go to the backend behind marks in the cache.
 #[derive(Clone, Debug)]
 pub(super) struct MarkedWrites {
-    pub(super) cache: Arc<dyn Cache>,
-    pub(super) backend: Arc<dyn KvStore>,
+    cache: Arc<dyn Cache>,
+    backend: Arc<dyn KvStore>,
 }
 
 /// What the cache is to be told once those who wrote have their answers: readers who meet the mark until then go to the
@@ -23,23 +23,19 @@ pub(super) struct MarkedWrites {
 pub(super) type Untold = Option<(Mark, Vec<(Key, Finish)>)>;
 
 impl MarkedWrites {
-    /// So many batches may be in flight: while one is committed, the next marks its keys, or the last one tells the cache
-    /// what became of it.
-    pub(super) const BATCHES: usize = 2;
+    pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Self {
+        Self { cache, backend }
+    }
 
     pub(super) async fn write(&self, writes: Vec<Write>) -> (WriteResults, Untold) {
-        let mut marked = Marked::default();
-        for write in &writes {
-            marked.add(write);
-        }
-        if marked.keys.is_empty() {
-            return (self.backend.write(writes).await, None);
-        }
-        let mark = match mark(&self.cache, &marked.keys).await {
-            Ok(mark) => mark,
+        let batch = match self.mark(writes.iter()).await {
+            Ok(batch) => batch,
             Err(error) => return (Err(error), None),
         };
         let write = self.backend.write(writes);
+        let Some((mark, marked)) = batch else {
+            return (write.await, None);
+        };
         let results = behind(&self.cache, &mark, &marked.keys, write).await;
         let outcomes = results
             .as_ref()
@@ -49,24 +45,35 @@ impl MarkedWrites {
         (results, Some((mark, finishes)))
     }
 
+    /// Marks the keys of writes; `None` if there are none.
+    async fn mark(&self, writes: impl Iterator<Item = &Write>) -> Result<Option<(Mark, Marked)>> {
+        let mut marked = Marked::default();
+        for write in writes {
+            marked.add(write);
+        }
+        if marked.keys.is_empty() {
+            return Ok(None);
+        }
+        let mark = mark(&self.cache, &marked.keys).await?;
+        Ok(Some((mark, marked)))
+    }
+
     pub(super) async fn transact(
         &self,
         operations: Vec<Operation>,
     ) -> (Result<Vec<OperationOutcome>>, Untold) {
-        let mut marked = Marked::default();
-        for operation in &operations {
-            if let Operation::Write(write) = operation {
-                marked.add(write);
-            }
-        }
-        if marked.keys.is_empty() {
-            return (self.backend.transact(operations).await, None);
-        }
-        let mark = match mark(&self.cache, &marked.keys).await {
-            Ok(mark) => mark,
+        let writes = operations.iter().filter_map(|operation| match operation {
+            Operation::Write(write) => Some(write),
+            Operation::Get { .. } => None,
+        });
+        let batch = match self.mark(writes).await {
+            Ok(batch) => batch,
             Err(error) => return (Err(error), None),
         };
         let transaction = self.backend.transact(operations);
+        let Some((mark, marked)) = batch else {
+            return (transaction.await, None);
+        };
         let results = behind(&self.cache, &mark, &marked.keys, transaction).await;
         let outcomes = match &results {
             Ok(results) => Some(results.iter().filter_map(|result| match result {
@@ -90,19 +97,16 @@ impl MarkedWrites {
 impl BatchWork for MarkedWrites {
     type Item = Call;
     type Outcome = WriteResults;
-    type Rest = Untold;
 
     fn size(call: &Call) -> (usize, usize) {
         call.size()
     }
 
-    async fn run(&self, calls: Vec<Call>) -> (Vec<WriteResults>, Untold) {
-        let batch = Batch::new(calls);
-        let (results, untold) = self.write(batch.writes).await;
-        (batch.counts.split(results), untold)
-    }
-
-    async fn complete(&self, untold: Untold) {
+    /// Answers before the cache is told; the next batch comes after that.
+    async fn run(&self, calls: Vec<Call>, answers: Answers<WriteResults>) {
+        let Batch { writes, counts, .. } = Batch::new(calls);
+        let (results, untold) = self.write(writes).await;
+        answers.send(counts.split(results));
         self.tell(untold).await;
     }
 }
