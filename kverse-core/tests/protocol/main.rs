@@ -42,14 +42,16 @@
 //! | two readers | 2 | 2 × 1 | 2 | 0 | 0 | 6.7 million |
 //! | slow answers of the register | 2 | 1 × 1 | 2 | 0 | 0 | 5.8 million |
 //! | flush and restart | 2 | 1 × 1 | 2 | 1 | 1 | 5.8 million |
+//! | the last two at once; ignored | 2 | 1 × 1 | 2 | 1 | 1 | 29.4 million |
 //!
 //! Evictions, lapses, renewals, crashes and lost connections are not limited. With two epochs there are two replicas, a
-//! writer on each. The searches print their states; together they take about a minute of CPU.
+//! writer on each. The searches print their states; those that are not ignored take about a minute of CPU together.
 //!
 //! # What is not
 //! A commit that hangs beyond its deadline and then succeeds, after its marker was dropped or while the epoch changes;
 //! clocks that run at different rates; two cache processes that are alive at once; more than one key, one change of
-//! epoch, and the numbers of writers, readers and faults stated at each search below. `symmetry.rs` merges states that no step can tell apart.
+//! epoch, and the numbers of writers, readers and faults stated at each search below. `symmetry.rs` merges states that no
+//! step can tell apart.
 
 mod actions;
 mod properties;
@@ -160,10 +162,9 @@ fn holds_through_a_flush_and_a_restart() {
 }
 
 #[test]
-#[ignore = "takes minutes: two writers, two readers, a flush, a restart and slow answers"]
-fn holds_in_everything_at_once() {
+#[ignore = "takes minutes: 29 million states"]
+fn holds_through_a_flush_and_a_restart_while_the_register_answers_slowly() {
     assert_holds(Protocol {
-        readers: &[0, 1],
         slow_answers: true,
         ..FAULTS
     });
