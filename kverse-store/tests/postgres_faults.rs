@@ -343,7 +343,10 @@ impl BehindProxy {
         let database = server.create_database();
         let proxy = TcpProxy::start(server.address()).await;
         let url = server.url_at(proxy.address(), database.name());
-        let config = config(&url).with_write_fence(Duration::from_millis(500));
+        // The connection that broke must not be in the way of finding out what became of its write.
+        let config = config(&url)
+            .with_write_fence(Duration::from_millis(500))
+            .with_max_connections(1);
         let store = PostgresStore::open(config).await.unwrap();
         // So that connections and statements are ready.
         store.put(&key("warm"), "up").await.unwrap();

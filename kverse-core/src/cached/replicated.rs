@@ -331,8 +331,14 @@ impl Cache for ReplicatedCache {
         let Some(access) = shared.in_flight.access(mark.attempt) else {
             return;
         };
+        let is_over = !outcomes
+            .iter()
+            .any(|(_, outcome)| *outcome == Finish::Unknown);
         shared.finish(access, mark.attempt, outcomes).await;
-        shared.in_flight.end(mark.attempt);
+        // Else it counts as under way until it must be over.
+        if is_over {
+            shared.in_flight.end(mark.attempt);
+        }
     }
 
     fn is_shared(&self) -> bool {

@@ -215,7 +215,7 @@ impl<'a> KeyHistory<'a> {
     }
 
     /// Checks an operation that began when the key had at least the version `floor`. For a read of absence, the version
-    /// of the earliest delete that explains it, if that is known.
+    /// that the earliest delete has at least that explains it.
     fn check_one(&mut self, record: &Record, floor: Version) -> Option<Version> {
         match &record.answer {
             Answer::Written(version) => {
@@ -251,17 +251,22 @@ impl<'a> KeyHistory<'a> {
             }
             Answer::Absent => {
                 let explains = |began: &u128| *began <= record.ended;
-                // One of them may have come before every delete whose version is known.
-                if self.unknown_deletes.iter().any(explains) {
-                    return None;
-                }
                 let mut later = self.deletes.range(floor..);
-                if let Some((version, _)) = later.find(|(_, began)| explains(began)) {
-                    return Some(*version);
+                let known = later.find(|(_, began)| explains(began));
+                // It may have come before every later delete whose version is known.
+                let mut unknown = self.unknown_deletes.iter().filter(|began| explains(began));
+                let unknown = unknown.next().map(|_| Version::new(floor.get() + 1));
+                let earliest = known
+                    .map(|(version, _)| *version)
+                    .into_iter()
+                    .chain(unknown);
+                let earliest = earliest.min();
+                if earliest.is_none() {
+                    let reason =
+                        format!("a stale read of absence: {record:?}, after version {floor}");
+                    self.reasons.push(reason);
                 }
-                let reason = format!("a stale read of absence: {record:?}, after version {floor}");
-                self.reasons.push(reason);
-                None
+                earliest
             }
             Answer::NotWritten | Answer::Unknown => None,
         }
@@ -386,6 +391,15 @@ mod tests {
         assert_linearizable(&[put(0, 1, 1), lost_put(2, 2), get(4, 5, 1), get(6, 7, 2)]);
         assert_linearizable(&[put(0, 1, 1), lost_put(2, 2), get(6, 7, 1)]);
         let lost_delete = (2, 3, Action::Delete, Answer::Unknown);
+        assert_violates(
+            &[
+                put(0, 1, 1),
+                lost_delete.clone(),
+                absent(4, 5),
+                get(6, 7, 1),
+            ],
+            "a stale read",
+        );
         assert_linearizable(&[put(0, 1, 1), lost_delete.clone(), absent(4, 5)]);
         // The lost delete, not the later one that has begun already, is what the first read sees.
         let writes = [put(0, 1, 1), lost_delete, put(4, 7, 2), delete(5, 10, 3)];

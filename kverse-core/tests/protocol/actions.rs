@@ -15,6 +15,8 @@ pub(crate) enum Action {
     FinishAborted(usize),
     /// The fence of a write passes and its marker dies.
     Lapse(usize),
+    /// A write whose outcome is not known yet has its marker stand longer.
+    Renew(usize),
     /// A read takes over the view of its replica.
     Start(usize),
     Lookup(usize),
@@ -79,7 +81,9 @@ impl Protocol {
                 {
                     actions.push(Action::Mark(i));
                 }
-                Writing::Marked if connected => actions.push(Action::FinishAborted(i)),
+                Writing::Marked | Writing::Overdue if connected => {
+                    actions.push(Action::FinishAborted(i));
+                }
                 Writing::Committed(_) if connected => actions.push(Action::FinishCommitted(i)),
                 _ => {}
             }
@@ -88,6 +92,9 @@ impl Protocol {
             }
             if self.rules.may_lapse(writer) {
                 actions.push(Action::Lapse(i));
+            }
+            if self.rules.may_renew(state, writer) {
+                actions.push(Action::Renew(i));
             }
         }
     }

@@ -9,9 +9,9 @@
 //!
 //! * A crash, and an outcome that stays unknown, is a writer, reader or replica that takes no further step: no step is
 //!   ever forced, so each search contains all of them. A replica that restarts is one that reads the register again.
-//! * A write counts as acknowledged when it commits, the earliest time at which it may be. What the search proves is
-//!   therefore stricter than the promise; and what it finds with a broken rule is a true violation, since the writer
-//!   could have acknowledged at once.
+//! * A write counts as acknowledged when it commits, before its marker is finished: the earliest time at which it may be.
+//!   What the search proves is therefore no weaker than the promise; and what it finds with a broken rule is a true
+//!   violation, since the writer could have acknowledged at once.
 //! * An absence is a value here: it has a version, is cached, evicted and compared in the same way.
 //! * A restart of the cache process brings back, in all epochs that were opened, any version there ever was, or nothing,
 //!   whatever the cache really held before: more than a snapshot can do.
@@ -28,6 +28,10 @@
 //! * A write begins under a valid lease, and its fence counts from then. So one lease and one marker deadline after a
 //!   change no write of an older revision can commit: that, with the above, is when `On` may follow `Warming`.
 //! * The fence passes before the marker dies. Between the two the write can do nothing, so they are one step (`Lapse`).
+//! * A writer whose outcome is not known yet renews its marker. While that stands, this changes nothing here, as nothing
+//!   says when it dies. A dead one that nobody has dropped stands again; one that was dropped stays away. The fence is not
+//!   renewed; but in the search of one epoch a write may commit for as long as its marker is renewed in time, as a commit
+//!   that hangs.
 //!
 //! The conditions hold no later than the real waits end, so every run of the real protocol is a run of the model.
 //!
@@ -35,17 +39,19 @@
 //! | search | writers | readers × reads | epochs | flushes | restarts | states |
 //! |---|---|---|---|---|---|---|
 //! | one epoch, always on | 3 | 2 × 2 | 1 | 0 | 0 | 0.07 million |
-//! | two readers | 2 | 2 × 1 | 2 | 0 | 0 | 5.9 million |
-//! | slow answers of the register | 2 | 1 × 1 | 2 | 0 | 0 | 5.0 million |
-//! | flush and restart | 2 | 1 × 1 | 2 | 1 | 1 | 5.3 million |
+//! | two readers | 2 | 2 × 1 | 2 | 0 | 0 | 6.7 million |
+//! | slow answers of the register | 2 | 1 × 1 | 2 | 0 | 0 | 5.8 million |
+//! | flush and restart | 2 | 1 × 1 | 2 | 1 | 1 | 5.8 million |
+//! | the last two at once; ignored | 2 | 1 × 1 | 2 | 1 | 1 | 29.4 million |
 //!
-//! Evictions, lapses, crashes and lost connections are not limited. With two epochs there are two replicas, a writer on
-//! each. The searches print their states; together they take about a minute of CPU.
+//! Evictions, lapses, renewals, crashes and lost connections are not limited. With two epochs there are two replicas, a
+//! writer on each. The searches print their states; those that are not ignored take about a minute of CPU together.
 //!
 //! # What is not
-//! A commit that hangs beyond its deadline and then succeeds; clocks that run at different rates; two cache processes that
-//! are alive at once; more than one key, one change of epoch, and the numbers of writers, readers and faults stated at
-//! each search below. `symmetry.rs` merges states that no step can tell apart.
+//! A commit that hangs beyond its deadline and then succeeds, after its marker was dropped or while the epoch changes;
+//! clocks that run at different rates; two cache processes that are alive at once; more than one key, one change of
+//! epoch, and the numbers of writers, readers and faults stated at each search below. `symmetry.rs` merges states that no
+//! step can tell apart.
 
 mod actions;
 mod properties;
@@ -72,6 +78,7 @@ const ONE_EPOCH: Protocol = Protocol {
     reads: 2,
     register: false,
     slow_answers: false,
+    hanging_commits: true,
     flushes: 0,
     restarts: 0,
     rules: Rules::INTACT,
@@ -83,6 +90,7 @@ const TWO_EPOCHS: Protocol = Protocol {
     readers: &[1],
     reads: 1,
     register: true,
+    hanging_commits: false,
     ..ONE_EPOCH
 };
 
@@ -154,10 +162,9 @@ fn holds_through_a_flush_and_a_restart() {
 }
 
 #[test]
-#[ignore = "takes minutes: two writers, two readers, a flush, a restart and slow answers"]
-fn holds_in_everything_at_once() {
+#[ignore = "takes minutes: 29 million states"]
+fn holds_through_a_flush_and_a_restart_while_the_register_answers_slowly() {
     assert_holds(Protocol {
-        readers: &[0, 1],
         slow_answers: true,
         ..FAULTS
     });
@@ -179,6 +186,7 @@ needed! {
     needs_the_floor: Floor in ONE_EPOCH;
     needs_the_marker: Marker in ONE_EPOCH;
     needs_the_taint: Taint in ONE_EPOCH;
+    needs_renewal_to_leave_alone_what_has_gone: RenewOnlyWhatIsThere in ONE_EPOCH;
     needs_the_lease_check_after_the_answer: LeaseCheckAfterAnswer in FAULTS;
     needs_the_revision_check_after_the_answer: RevisionCheckAfterAnswer in FAULTS;
     needs_the_hold_of_writes_after_a_change: WriteHoldAfterChange in TWO_EPOCHS;

@@ -40,6 +40,12 @@ pub(crate) fn properties(protocol: &Protocol) -> Vec<Property<Protocol>> {
                     hits(protocol, state).any(|(reader, _)| reader.stage.epoch == 1)
                 },
             ),
+            Property::sometimes("a marker stands again", |_: &Protocol, state: &State| {
+                let renewed = |writer: &Writer| {
+                    writer.phase == Writing::Overdue && writer.in_marker && !writer.lapsed
+                };
+                state.writers.iter().any(renewed)
+            }),
             Property::sometimes(
                 "a hit after the cache was off",
                 |protocol: &Protocol, state: &State| {

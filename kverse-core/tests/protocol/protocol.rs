@@ -24,6 +24,8 @@ pub(crate) struct Protocol {
     pub(crate) register: bool,
     /// Whether the answer of the register takes time.
     pub(crate) slow_answers: bool,
+    /// Whether a commit may come after its fence, as long as its marker is renewed in time.
+    pub(crate) hanging_commits: bool,
     pub(crate) flushes: u8,
     pub(crate) restarts: u8,
     pub(crate) rules: Rules,

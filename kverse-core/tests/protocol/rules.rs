@@ -1,5 +1,6 @@
 //! The rules of the protocol outside the cache, and which of them is broken on purpose.
 
+use crate::scripts::has_epoch;
 use crate::state::{Mode, Reader, Reading, Stage, State, Writer, Writing};
 
 /// A rule that can be left out.
@@ -34,6 +35,8 @@ pub(crate) enum Broken {
     WarmingWait,
     /// A write that began while warming caches its version when it finishes.
     WarmingStore,
+    /// A renewal marks again where the marker has gone.
+    RenewOnlyWhatIsThere,
     /// The fence is counted from the mark, not from the check of the lease before it.
     FenceFromCheck,
 }
@@ -78,11 +81,29 @@ impl Rules {
     pub(crate) fn may_lapse(self, writer: &Writer) -> bool {
         let counting = match writer.phase {
             Writing::Begun => writer.stage.mode == Mode::Off || !self.broke(Broken::FenceFromCheck),
-            Writing::Marked => true,
+            Writing::Marked | Writing::Overdue => true,
             Writing::Committed(_) => writer.in_marker,
             Writing::Idle | Writing::Done | Writing::DoneUnmarked => false,
         };
         counting && !writer.lapsed
+    }
+
+    /// Whether a renewal can be sent that changes something. One that comes before the marker is dead does not: nothing
+    /// says when that is.
+    pub(crate) fn may_renew(self, state: &State, writer: &Writer) -> bool {
+        let unfinished = matches!(
+            writer.phase,
+            Writing::Marked | Writing::Overdue | Writing::Committed(_)
+        );
+        let changes = if writer.in_marker {
+            writer.lapsed
+        } else {
+            self.broke(Broken::RenewOnlyWhatIsThere)
+        };
+        unfinished
+            && changes
+            && state.connected(writer.replica)
+            && has_epoch(state, self, writer.stage.epoch)
     }
 
     pub(crate) fn may_start(self, state: &State, reader: &Reader) -> bool {

@@ -60,6 +60,15 @@ pub(crate) fn mark(state: &mut State, rules: Rules, writer: usize) {
     state.writers[writer].in_marker = true;
 }
 
+/// A marker that is still there stands again.
+pub(crate) fn renew(state: &mut State, rules: Rules, writer: usize) {
+    if !state.writers[writer].in_marker {
+        // Only where a rule is broken.
+        mark(state, rules, writer);
+    }
+    state.writers[writer].lapsed = false;
+}
+
 /// `version`: what was committed; none if the write was certainly not done.
 pub(crate) fn finish(state: &mut State, rules: Rules, writer: usize, version: Option<Version>) {
     let epoch = state.writers[writer].stage.epoch;

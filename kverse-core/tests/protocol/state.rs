@@ -95,6 +95,8 @@ pub(crate) enum Writing {
     Idle,
     Begun,
     Marked,
+    /// Marked, and its fence has passed: it does not commit any more, but its marker may be renewed.
+    Overdue,
     Committed(Version),
     Done,
     /// Committed without a marker, the cache being off.

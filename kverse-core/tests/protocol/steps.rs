@@ -13,7 +13,8 @@ impl Protocol {
             | Action::Commit(i)
             | Action::FinishCommitted(i)
             | Action::FinishAborted(i)
-            | Action::Lapse(i) => self.write(state, action, i),
+            | Action::Lapse(i)
+            | Action::Renew(i) => self.write(state, action, i),
             Action::Start(i)
             | Action::Lookup(i)
             | Action::Answer(i)
@@ -76,6 +77,12 @@ impl Protocol {
                 state.writers[i] = Writer::DONE;
             }
             (Action::Lapse(_), _) => state.writers[i].lapsed = true,
+            (Action::Renew(_), phase) => {
+                scripts::renew(state, self.rules, i);
+                if phase == Writing::Marked && !self.hanging_commits {
+                    state.writers[i].phase = Writing::Overdue;
+                }
+            }
             _ => {}
         }
     }

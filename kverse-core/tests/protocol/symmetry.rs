@@ -55,10 +55,15 @@ fn forget(state: &mut State, protocol: &Protocol) {
             // Only `finish` is left, which does not ask whether the fence has passed.
             Writing::Committed(_) if !writer.in_marker => writer.lapsed = false,
             // Nothing is left.
+            Writing::Overdue if !writer.in_marker => *writer = Writer::DONE,
             Writing::Begun | Writing::Marked
-                if writer.lapsed && !writer.in_marker && !protocol.rules.broke(Broken::Fence) =>
+                if writer.lapsed && !protocol.rules.broke(Broken::Fence) =>
             {
-                *writer = Writer::DONE;
+                if !writer.in_marker {
+                    *writer = Writer::DONE;
+                } else if !protocol.hanging_commits {
+                    writer.phase = Writing::Overdue;
+                }
             }
             _ => {}
         }

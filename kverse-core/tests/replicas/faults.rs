@@ -277,6 +277,22 @@ async fn a_commit_that_takes_longer_than_a_marker_lives_keeps_its_marker() {
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_write_of_unknown_outcome_is_waited_for_until_it_must_be_over() {
+    let (world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    a.links.slow_writes(Duration::from_secs(6));
+    a.links.lose_writes(true);
+    let error = a.put("lost").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    // The marker is gone with the epoch.
+    world.flush_cache();
+    b.until(Mode::On, 1).await;
+    b.get().await;
+    sleep(WARMING).await;
+    assert_eq!(b.get().await.0, "lost");
+}
+
 /// A slow write that began without a mark ends after a marked one of the warming cache. What is read then.
 async fn read_after_overtaken_write(rules: Rules) -> String {
     let (_world, [a, b]) = replicas_with(rules).await;

@@ -107,10 +107,11 @@ enum Fault {
     Kill,
     SlowMessages,
     SlowWrites,
+    LostWrites,
     LostAnswers,
 }
 
-const ALL: [Fault; 10] = [
+const ALL: [Fault; 11] = [
     Fault::CutCache,
     Fault::CutDatabase,
     Fault::Pause,
@@ -120,6 +121,7 @@ const ALL: [Fault; 10] = [
     Fault::Kill,
     Fault::SlowMessages,
     Fault::SlowWrites,
+    Fault::LostWrites,
     Fault::LostAnswers,
 ];
 
@@ -152,6 +154,10 @@ fn disturb(
         Fault::Kill => running[index] = Running::start(world, history, rules),
         Fault::SlowMessages => links.slow(Duration::from_millis(size)),
         Fault::SlowWrites => links.slow_writes(Duration::from_millis(size * 50)),
+        Fault::LostWrites => {
+            links.slow_writes(Duration::from_millis(size * 30));
+            links.lose_writes(true);
+        }
         Fault::LostAnswers => *links.lossy.lock().unwrap() = true,
     }
 }
@@ -162,6 +168,7 @@ fn heal(links: &crate::servers::Links) {
     links.pause(false);
     links.slow(Duration::from_millis(2));
     links.slow_writes(Duration::ZERO);
+    links.lose_writes(false);
     *links.lossy.lock().unwrap() = false;
 }
 

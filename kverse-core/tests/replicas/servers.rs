@@ -292,6 +292,8 @@ pub(crate) struct Links {
     slow: Mutex<Duration>,
     /// How long the database takes over a write.
     slow_writes: Mutex<Duration>,
+    /// The database does a write, but nobody waits for its answer.
+    lost_writes: Mutex<bool>,
     /// How often each key was read from the database.
     pub(crate) database_reads: Mutex<BTreeMap<Key, u64>>,
     /// Messages to the cache may be delivered although the answer is lost.
@@ -307,6 +309,7 @@ impl Links {
             paused: watch::Sender::new(false),
             slow: Mutex::new(Duration::from_millis(2)),
             slow_writes: Mutex::default(),
+            lost_writes: Mutex::default(),
             database_reads: Mutex::default(),
             lossy: Mutex::default(),
         })
@@ -330,6 +333,10 @@ impl Links {
 
     pub(crate) fn slow_writes(&self, by: Duration) {
         *self.slow_writes.lock().unwrap() = by;
+    }
+
+    pub(crate) fn lose_writes(&self, lose: bool) {
+        *self.lost_writes.lock().unwrap() = lose;
     }
 
     /// A message is on its way, and the replica may be paused before it is sent or after it arrived.
@@ -551,7 +558,10 @@ impl ModeRegister for RegisterLink {
 pub(crate) struct DatabaseLink(pub(crate) Arc<Links>);
 
 impl DatabaseLink {
-    async fn fenced<T>(&self, write: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn fenced<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         let fence = write_fence();
         let links = &self.0;
         links
@@ -560,8 +570,15 @@ impl DatabaseLink {
                     return Err(Error::new(ErrorKind::Unavailable, "too late"));
                 }
                 let slow = *links.slow_writes.lock().unwrap();
-                if !slow.is_zero() {
-                    sleep(slow).await;
+                let write = async move {
+                    if !slow.is_zero() {
+                        sleep(slow).await;
+                    }
+                    write.await
+                };
+                if *links.lost_writes.lock().unwrap() {
+                    tokio::spawn(write);
+                    return Err(Error::new(ErrorKind::Timeout, "the connection broke"));
                 }
                 write.await
             })
@@ -580,11 +597,14 @@ impl KvStore for DatabaseLink {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
-        self.fenced(self.0.world.database.write(writes)).await
+        let world = Arc::clone(&self.0.world);
+        self.fenced(async move { world.database.write(writes).await })
+            .await
     }
 
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
-        self.fenced(self.0.world.database.transact(operations))
+        let world = Arc::clone(&self.0.world);
+        self.fenced(async move { world.database.transact(operations).await })
             .await
     }
 

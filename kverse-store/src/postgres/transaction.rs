@@ -177,14 +177,6 @@ pub(super) async fn attempt<'a, T>(
             &row.write_id,
         );
     }
-    let versions = changed.iter().map(|(_, row)| to_i64(row.version.get()));
-    let existed = changed.iter().map(|(_, row)| row.existed);
-    let fence = connections.clock().at(deadline);
-    let replace = Replace::new(&columns, versions.collect(), existed.collect(), fence);
-    let replaced = connections.answer(replace.execute(connection)).await?;
-    if replaced < changed.len() {
-        return Err(PostgresError::Fenced);
-    }
     let stayed_empty: Vec<&str> = made
         .iter()
         .map(String::as_str)
@@ -193,6 +185,15 @@ pub(super) async fn attempt<'a, T>(
     if !stayed_empty.is_empty() {
         let unlock = Unlock::new(&stayed_empty).execute(connection);
         connections.answer(unlock).await?;
+    }
+    let versions = changed.iter().map(|(_, row)| to_i64(row.version.get()));
+    let existed = changed.iter().map(|(_, row)| row.existed);
+    // Last: what comes after the look at the fence may take its time.
+    let fence = connections.clock().at(deadline);
+    let replace = Replace::new(&columns, versions.collect(), existed.collect(), fence);
+    let replaced = connections.answer(replace.execute(connection)).await?;
+    if replaced < changed.len() {
+        return Err(PostgresError::Fenced);
     }
     let commit = AnsiTransactionManager::commit_transaction(connection);
     match connections.answer(commit).await {

@@ -180,6 +180,8 @@ impl Writer {
                     give_way(attempts).await;
                 }
                 Err(error) if error.is_lost() => {
+                    // It must not be in the way of those that look for the outcome.
+                    drop(lease);
                     let written: Vec<_> = writes
                         .iter()
                         .map(|(_, write)| (write.key.as_str(), write.write_id))
@@ -219,6 +221,7 @@ impl Writer {
                     return Ok(done);
                 }
                 Ok(Attempt::Unknown(done, written, error)) => {
+                    drop(lease);
                     return match self.resolve(&written).await {
                         Some(_) => Ok(Ok(done)),
                         None => Err(PostgresError::Unknown(Box::new(error))),
