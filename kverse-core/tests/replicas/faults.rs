@@ -7,8 +7,11 @@ use kverse_core::cached::{Mode, ReplicatedCache, Rules, Timing};
 use kverse_core::{CacheStatus, ErrorKind, KvStore, KvStoreExt};
 use tokio::time::{Instant, sleep};
 
+use crate::cache_link::CacheLink;
+use crate::links::Links;
+use crate::register_link::RegisterLink;
 use crate::replica::{Replica, key, replicas, replicas_with};
-use crate::servers::{CacheLink, Links, RegisterLink, World};
+use crate::world::World;
 
 const LEASE: Duration = Duration::from_secs(2);
 const MARK_WAIT: Duration = Duration::from_millis(2500);
