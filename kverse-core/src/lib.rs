@@ -38,8 +38,9 @@
 //! # What is here
 //! - [`MemoryStore`], a backend in memory. Durable ones, and opening one by its URL, are in the crate `kverse-store`.
 //! - Wrappers, each a store around another: [`ObservedStore`] (metrics), [`GroupCommitStore`] (concurrent writes share a
-//!   commit), [`CachedStore`] (reads from a [`cached::Cache`] that are never stale), [`CoalescedStore`] (concurrent reads
-//!   share a fetch), stacked in this order.
+//!   commit), [`CachedStore`] (reads from a [`cached::Cache`] that are never stale, one in the process or, by
+//!   [`cached::ReplicatedCache`], one that replicas share), [`CoalescedStore`] (concurrent reads share a fetch),
+//!   stacked in this order.
 //! - [`row`], the rules of a write, for those who write a backend; `testing` (feature `testing`), the conformance suite
 //!   that tells whether it keeps the contract.
 //! - [`Limits`], every limit in one place. [`Error`], whose [`ErrorKind`] decides what follows.

@@ -18,9 +18,12 @@ const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
 
 /// The KVerse server: a durable key-value store over HTTP.
 ///
-/// Without any options it serves the SQLite file kverse.db in the current directory at http://127.0.0.1:8000. Every option
-/// can also be given as the environment variable named with it; a flag wins over the variable. An unknown variable that
-/// begins with KVERSE_ is an error.
+/// Without any options it serves the SQLite file kverse.db in the current directory at http://127.0.0.1:8000. Servers that
+/// are given the same PostgreSQL database and the same Redis are replicas of one service, and none of them serves a stale
+/// read.
+///
+/// Every option can also be given as the environment variable named with it; a flag wins over the variable. An unknown
+/// variable that begins with KVERSE_ is an error.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "kverse-server",
@@ -31,16 +34,21 @@ const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
 #[command(after_help = "Try it:\n  \
     curl -X PUT --data-binary 'hello' http://127.0.0.1:8000/kv/greeting\n  \
     curl http://127.0.0.1:8000/kv/greeting\n\n\
+    Replicas:\n  \
+    kverse-server --database-url postgresql://kverse@db/kverse --redis-url redis://cache\n\n\
+    SSL_CERT_FILE names a file of certificate authorities to trust instead of those of the system.\n\
     SIGTERM and SIGINT end it gracefully: accepted requests are answered first.\n\
     Exit status: 0 stopped, 1 could not start or run, 2 wrong use or settings, 6 the store could not be reached.")]
 #[non_exhaustive]
 pub struct Config {
-    /// Where the data is: sqlite:PATH, postgresql://USER:PASSWORD@HOST/DATABASE, or memory: to lose it with the process
+    /// Where the data is: sqlite:PATH, postgresql://USER:PASSWORD@HOST/DATABASE[?sslmode=MODE], or memory: to lose it with
+    /// the process
     #[arg(long, env, value_name = "URL", default_value = "sqlite:kverse.db")]
     #[arg(hide_env_values = true)]
     database_url: String,
 
-    /// The Redis that caches for all servers of a PostgreSQL database: redis://[USER:PASSWORD@]HOST[:PORT]
+    /// The Redis that caches for all servers of a PostgreSQL database: redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for
+    /// TLS. A server that cannot reach it switches the cache off for all, and goes on with the database
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     redis_url: Option<String>,
 

@@ -302,9 +302,9 @@ impl Controller {
                 }
             }
             Mode::Warming => {
-                let waited = seen_for > timing.warming()
-                    || (all_ready && seen_for > timing.lease)
-                    || !self.shared.rules.warming_waits;
+                // Replicas that died are forgotten when what they began must be over.
+                let waited =
+                    (all_ready && seen_for > timing.lease) || !self.shared.rules.warming_waits;
                 match probe {
                     Probe::Good if waited => Some(next(state, Mode::On)),
                     Probe::Good | Probe::Failed | Probe::Unfit => None,

@@ -182,8 +182,10 @@ impl Shared {
     }
 
     /// Marks once; `None` if it has to be tried again.
-    async fn try_mark(&self, keys: &[Key], access: Access, attempt: u64) -> Option<Mark> {
+    async fn try_mark(&self, keys: &[Key], access: Access) -> Option<Mark> {
         let since = Instant::now();
+        // Of this try alone: another one that is delivered late must not mark in its name.
+        let attempt = self.in_flight.next_attempt();
         // Entered before the permission is looked at: the controller must not miss a write that begins while the
         // mode changes.
         self.in_flight.begin(attempt, access, since);
@@ -282,14 +284,13 @@ impl Cache for ReplicatedCache {
         const NO_CACHE: &str = "writes are not possible now: the cache cannot be reached";
         let shared = &*self.shared;
         let deadline = Instant::now() + shared.timing.mark_wait;
-        let attempt = shared.in_flight.next_attempt();
         let mut changes = shared.view.changes();
         loop {
             // What is learned from here on is a change.
             changes.mark_unchanged();
             let why = match shared.view.writes() {
                 WriteAccess::Now(access) => {
-                    if let Some(mark) = shared.try_mark(keys, access, attempt).await {
+                    if let Some(mark) = shared.try_mark(keys, access).await {
                         return Ok(mark);
                     }
                     let _ = timeout(Self::RETRY, changes.changed()).await;

@@ -82,11 +82,6 @@ impl Timing {
         )
     }
 
-    /// How long after the register went to `Warming` no write of an older view can be under way any more.
-    pub(super) fn warming(&self) -> Duration {
-        self.lease + self.marker_lifetime
-    }
-
     /// How long after its last heartbeat a replica is over: it no longer serves hits, and none of its writes are under
     /// way. A replica asks for its last lease within one lease of that heartbeat, or not at all, and its last write begins
     /// under that lease.

@@ -7,12 +7,14 @@ use kverse_core::cached::{Mode, ReplicatedCache, Rules, Timing};
 use kverse_core::{CacheStatus, ErrorKind, KvStore, KvStoreExt};
 use tokio::time::{Instant, sleep};
 
+use crate::cache_link::CacheLink;
+use crate::links::Links;
+use crate::register_link::RegisterLink;
 use crate::replica::{Replica, key, replicas, replicas_with};
-use crate::servers::{CacheLink, Links, RegisterLink, World};
+use crate::world::World;
 
 const LEASE: Duration = Duration::from_secs(2);
 const MARK_WAIT: Duration = Duration::from_millis(2500);
-const WARMING: Duration = Duration::from_secs(12);
 const FORGOTTEN: Duration = Duration::from_secs(14);
 /// Longer than it takes to notice that the cache is unfit.
 const INSPECTION: Duration = Duration::from_secs(12);
@@ -156,7 +158,7 @@ async fn a_dead_replica_only_delays_the_return_of_the_cache() {
     world.flush_cache();
     a.until(Mode::Warming, 1).await;
     let took = a.until(Mode::On, 1).await;
-    let about = WARMING..WARMING + Duration::from_secs(2);
+    let about = FORGOTTEN - Duration::from_secs(2)..FORGOTTEN + Duration::from_secs(2);
     assert!(about.contains(&took), "{took:?}");
 }
 
@@ -265,13 +267,13 @@ async fn a_slow_write_of_an_older_view_is_waited_for() {
 async fn a_commit_that_takes_longer_than_a_marker_lives_keeps_its_marker() {
     let (_world, [a, b]) = replicas().await;
     a.put("1").await.unwrap();
-    a.links.slow_writes(3 * WARMING);
+    a.links.slow_writes(3 * FORGOTTEN);
     let store = Arc::clone(&a.store);
     // Longer than a caller waits: the write goes on without it.
     let put = tokio::spawn(async move { store.put(&key("a"), "slow").await });
-    sleep(2 * WARMING).await;
+    sleep(2 * FORGOTTEN).await;
     assert_eq!(b.get().await, ("1".to_owned(), CacheStatus::Bypass));
-    sleep(2 * WARMING).await;
+    sleep(2 * FORGOTTEN).await;
     b.hit("slow").await;
     let error = put.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -289,8 +291,26 @@ async fn a_write_of_unknown_outcome_is_waited_for_until_it_must_be_over() {
     world.flush_cache();
     b.until(Mode::On, 1).await;
     b.get().await;
-    sleep(WARMING).await;
+    sleep(FORGOTTEN).await;
     assert_eq!(b.get().await.0, "lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_hangs_through_a_new_epoch_is_waited_for() {
+    let (world, [a, b]) = replicas().await;
+    a.put("1").await.unwrap();
+    a.links.slow_writes(3 * FORGOTTEN);
+    let store = Arc::clone(&a.store);
+    let put = tokio::spawn(async move { store.put(&key("a"), "slow").await });
+    sleep(Duration::from_secs(1)).await;
+    world.flush_cache();
+    b.until(Mode::Warming, 1).await;
+    sleep(2 * FORGOTTEN).await;
+    assert_eq!(b.get().await, ("1".to_owned(), CacheStatus::Off));
+    assert_eq!(b.mode(), Some(Mode::Warming));
+    put.await.unwrap().unwrap_err();
+    b.until(Mode::On, 1).await;
+    assert_eq!(b.get().await.0, "slow");
 }
 
 /// A slow write that began without a mark ends after a marked one of the warming cache. What is read then.
@@ -333,7 +353,7 @@ async fn a_write_whose_replica_was_paused_after_its_mark_makes_nothing_stale() {
     }
     a.links.pause(true);
     // Its marker lapses meanwhile.
-    sleep(WARMING).await;
+    sleep(FORGOTTEN).await;
     let version = b.put("2").await.unwrap();
     b.hit("2").await;
     a.links.pause(false);

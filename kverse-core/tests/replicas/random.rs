@@ -11,8 +11,9 @@ use rand::RngExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::links::Links;
 use crate::replica::{Replica, key};
-use crate::servers::World;
+use crate::world::World;
 
 const KEYS: [&str; 2] = ["a", "b"];
 const REPLICAS: usize = 3;
@@ -162,7 +163,7 @@ fn disturb(
     }
 }
 
-fn heal(links: &crate::servers::Links) {
+fn heal(links: &Links) {
     links.cut_cache(false);
     links.cut_database(false);
     links.pause(false);

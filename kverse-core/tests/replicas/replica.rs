@@ -7,7 +7,11 @@ use kverse_core::cached::{Mode, ReplicatedCache, Rules, Timing};
 use kverse_core::{CacheStatus, CachedStore, Key, KvStoreExt, Result, SystemClock, Version};
 use tokio::time::{Instant, sleep};
 
-use crate::servers::{CacheLink, DatabaseLink, Links, RegisterLink, World};
+use crate::cache_link::CacheLink;
+use crate::database_link::DatabaseLink;
+use crate::links::Links;
+use crate::register_link::RegisterLink;
+use crate::world::World;
 
 pub(crate) struct Replica {
     pub(crate) links: Arc<Links>,

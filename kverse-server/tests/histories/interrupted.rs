@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use kverse_core::testing::history::Answer;
 use kverse_core::{Key, Precondition};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::client::Client;
@@ -64,26 +65,13 @@ pub(crate) async fn before_database(
 /// The first replica stands still in the middle of a conditional write, until its marker has lapsed and the other replica
 /// has cached the old value again.
 pub(crate) async fn in_transaction(cluster: &Cluster, workload: &Workload) {
-    let (writer, reader) = (&workload.clients[0], &workload.clients[1]);
+    let reader = &workload.clients[1];
     let (key, replica) = (&workload.spare, &cluster.replicas[0]);
     let (database, other) = (
         Database::connect(cluster).await,
         Database::connect(cluster).await,
     );
-    store_old(reader, key).await;
-    reader.until_hit(key, OLD, LAPSED).await;
-
-    other.lock(key).await;
-    let write = tokio::spawn(put_new(
-        Arc::clone(writer),
-        key.clone(),
-        Precondition::Exists,
-    ));
-    eventually("the write waits for the row", async || {
-        // The waiting may be another's.
-        is_marked(cluster, key) && database.anyone_waits().await
-    })
-    .await;
+    let write = write_behind(&other, cluster, workload, &database, Precondition::Exists).await;
     replica.pause();
     other.unlock().await;
     reader.until_hit(key, OLD, LAPSED).await;
@@ -94,22 +82,12 @@ pub(crate) async fn in_transaction(cluster: &Cluster, workload: &Workload) {
 /// The first replica is killed after the commit of a write and before its marker was ended. Nobody reads the old value
 /// from then on, and the new one is cached at last.
 pub(crate) async fn before_finish(cluster: &mut Cluster, workload: &Workload) {
-    let (writer, reader) = (&workload.clients[0], &workload.clients[1]);
-    let key = &workload.spare;
+    let (reader, key) = (&workload.clients[1], &workload.spare);
     let (database, other) = (
         Database::connect(cluster).await,
         Database::connect(cluster).await,
     );
-    store_old(reader, key).await;
-    reader.until_hit(key, OLD, LAPSED).await;
-
-    other.lock(key).await;
-    let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), Precondition::None));
-    eventually("the write waits for the row", async || {
-        // The waiting may be another's.
-        is_marked(cluster, key) && database.anyone_waits().await
-    })
-    .await;
+    let write = write_behind(&other, cluster, workload, &database, Precondition::None).await;
     cluster.replicas[0].redis.hold();
     other.unlock().await;
     eventually("the write is committed", async || {
@@ -126,6 +104,29 @@ pub(crate) async fn before_finish(cluster: &mut Cluster, workload: &Workload) {
     cluster.replicas[0].start_again().await;
 }
 
+/// A write of the first replica that has marked its key, which is cached, and waits for the row, which is locked.
+async fn write_behind(
+    lock: &Database,
+    cluster: &Cluster,
+    workload: &Workload,
+    database: &Database,
+    precondition: Precondition,
+) -> JoinHandle<Answer> {
+    let (writer, reader) = (&workload.clients[0], &workload.clients[1]);
+    let key = &workload.spare;
+    store_old(reader, key).await;
+    reader.until_hit(key, OLD, LAPSED).await;
+
+    lock.lock(key).await;
+    let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), precondition));
+    eventually("the write waits for the row", async || {
+        // The waiting may be another's.
+        is_marked(cluster, key) && database.anyone_waits().await
+    })
+    .await;
+    write
+}
+
 async fn store_old(client: &Client, key: &Key) {
     let answer = client.put(key, OLD.to_owned(), Precondition::None).await;
     assert!(matches!(answer, Answer::Written(_)), "{answer:?}");
@@ -136,7 +137,7 @@ async fn put_new(client: Arc<Client>, key: Key, precondition: Precondition) -> A
 }
 
 /// The interrupted write was not done, and never will be.
-async fn refused(workload: &Workload, database: &Database, write: tokio::task::JoinHandle<Answer>) {
+async fn refused(workload: &Workload, database: &Database, write: JoinHandle<Answer>) {
     let answer = write.await.unwrap();
     assert!(!matches!(answer, Answer::Written(_)), "{answer:?}");
     // Whatever its replica still had to send is sent before its next writes.

@@ -22,15 +22,15 @@ fn start(database_url: &str, redis_url: &str, options: &[&str]) -> (i32, String)
     (code, error)
 }
 
-/// What `/readyz?verbose` says of the cache: the status of the answer, that of the cache, and the detail.
-async fn cache_of(server: &Process) -> (u16, String, String) {
+/// What `/readyz?verbose` says of a component: the status of the answer, that of the component, and the detail.
+async fn check_of(server: &Process, component: &str) -> (u16, String, String) {
     let request = client().get(format!("{}/readyz?verbose", server.url()));
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let body: Value = response.json().await.unwrap();
     let checks = body["checks"].as_array().unwrap();
-    let cache = checks.iter().find(|check| check["name"] == "cache");
-    let text = |name: &str| cache.unwrap()[name].as_str().unwrap_or_default().to_owned();
+    let check = checks.iter().find(|check| check["name"] == component);
+    let text = |name: &str| check.unwrap()[name].as_str().unwrap_or_default().to_owned();
     (status, text("status"), text("detail"))
 }
 
@@ -38,7 +38,7 @@ async fn cache_of(server: &Process) -> (u16, String, String) {
 pub(crate) async fn cache_says(server: &Process, expected: &str) -> String {
     let deadline = Instant::now() + RECOVERY;
     loop {
-        let (_, _, detail) = cache_of(server).await;
+        let (_, _, detail) = check_of(server, "cache").await;
         if detail.contains(expected) {
             return detail;
         }
@@ -164,7 +164,7 @@ async fn a_redis_that_comes_later_is_used_once_it_is_there() {
     assert!(!server.start_of_log.contains("redissecret"));
     put(&server, "key").await;
     assert_eq!(read(&server, "key").await, "off");
-    let (status, cache, detail) = cache_of(&server).await;
+    let (status, cache, detail) = check_of(&server, "cache").await;
     assert_eq!((status, cache.as_str()), (200, "unavailable"), "{detail}");
     assert!(detail.contains("mode off"), "{detail}");
     assert!(detail.contains("last error"), "{detail}");
@@ -259,18 +259,7 @@ async fn readyz_and_metrics_tell_the_state_of_cache_and_pool() {
     );
     assert!(text.contains("kverse_cache_reachable 0\n"), "{text}");
 
-    let url = format!("{}/readyz?verbose", server.url());
-    let body: Value = client()
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let checks = body["checks"].as_array().unwrap();
-    let database = checks.iter().find(|check| check["name"] == "database");
-    let detail = database.unwrap()["detail"].as_str().unwrap();
+    let (_, _, detail) = check_of(&server, "database").await;
     assert!(
         detail.contains("idle, at most 16; 0 operations wait"),
         "{detail}"

@@ -56,12 +56,13 @@ impl Connector {
 }
 
 /// What every session starts with. Waits are bounded, a commit is on the disk, and a statement sees what was committed
-/// before it began, whatever the database's defaults are.
+/// before it began, whatever the database's defaults are. Errors are in English, which only superusers may choose.
 fn settings(config: &PostgresConfig) -> String {
     format!(
         "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET default_transaction_isolation = 'read committed'; \
-         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; \
+         SELECT set_config('lc_messages', 'C', false) WHERE current_setting('is_superuser') = 'on'",
         config.statement_timeout.as_millis().max(1),
         config.idle_timeout.as_millis().max(1),
     )

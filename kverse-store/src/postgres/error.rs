@@ -28,6 +28,9 @@ pub(super) enum PostgresError {
     /// The connection broke, and it cannot be found out whether the write was stored.
     #[error("the outcome of a write is unknown")]
     Unknown(#[source] Box<Self>),
+    /// With this error the server ended the connection: what became of the statement is unknown.
+    #[error("the database ended the connection")]
+    Ended(#[source] DieselError),
     #[error("the write came too late to be stored")]
     Fenced,
     #[error("the migration failed")]
@@ -66,6 +69,7 @@ impl PostgresError {
     /// Whether the connection broke before the answer was there, so that nobody knows what became of the statement.
     pub(super) fn is_lost(&self) -> bool {
         match self {
+            Self::Ended(_) => true,
             Self::Query(DieselError::DatabaseError(kind, info)) => match kind {
                 DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {
                     true
@@ -76,6 +80,22 @@ impl PostgresError {
             Self::Query(DieselError::DeserializationError(_)) => true,
             _ => false,
         }
+    }
+
+    /// Whether the server said what went wrong in words that are not known: they may mean that it ended the connection, or
+    /// that this transaction has to give way.
+    pub(super) fn is_unclear(&self) -> bool {
+        match self {
+            Self::Query(DieselError::DatabaseError(DatabaseErrorKind::Unknown, info)) => {
+                meaning(info.message()).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it can do no harm to repeat a read, or a transaction that was not committed.
+    pub(super) fn is_worth_repeating(&self) -> bool {
+        self.is_collision() || self.is_lost() || self.is_unclear()
     }
 }
 
@@ -102,8 +122,16 @@ impl From<PostgresError> for Error {
                 DatabaseErrorKind::SerializationFailure => {
                     (ErrorKind::Unavailable, BUSY.to_owned())
                 }
-                _ => meaning(info.message()),
+                _ => {
+                    let (kind, meaning) =
+                        meaning(info.message()).unwrap_or((ErrorKind::Internal, FAILED));
+                    (kind, meaning.to_owned())
+                }
             },
+            PostgresError::Ended(_) => (
+                ErrorKind::Unavailable,
+                "the database ended the connection".to_owned(),
+            ),
             PostgresError::Connect(_)
             | PostgresError::SetUp(_)
             | PostgresError::NoConnection(_) => (
@@ -127,7 +155,7 @@ impl From<PostgresError> for Error {
                 "the write was held up for too long and was not stored".to_owned(),
             ),
             PostgresError::Query(_) | PostgresError::Task(_) | PostgresError::Migrate(_) => {
-                (ErrorKind::Internal, "the database failed".to_owned())
+                (ErrorKind::Internal, FAILED.to_owned())
             }
         };
         Self::new(kind, message).with_source(error)
@@ -135,10 +163,11 @@ impl From<PostgresError> for Error {
 }
 
 const BUSY: &str = "others write the same keys; try again";
+const FAILED: &str = "the database failed";
 
-/// What PostgreSQL's message means. diesel does not pass on its error codes (SQLSTATE), so that on a server whose messages
-/// are not in English (`lc_messages`) these are internal errors.
-fn meaning(message: &str) -> (ErrorKind, String) {
+/// What PostgreSQL's message means, if it is one of these. diesel does not pass on its error codes (SQLSTATE), so that it
+/// must be in English: [`is_unclear`](PostgresError::is_unclear) is for servers where it is not (`lc_messages`).
+fn meaning(message: &str) -> Option<(ErrorKind, &'static str)> {
     const MEANINGS: [(&str, ErrorKind, &str); 14] = [
         (
             "No space left on device",
@@ -210,10 +239,7 @@ fn meaning(message: &str) -> (ErrorKind, String) {
     MEANINGS
         .iter()
         .find(|(text, ..)| message.contains(text))
-        .map_or_else(
-            || (ErrorKind::Internal, "the database failed".to_owned()),
-            |(_, kind, meaning)| (*kind, (*meaning).to_owned()),
-        )
+        .map(|(_, kind, meaning)| (*kind, *meaning))
 }
 
 /// The error of opening the database: for the operator, so it names the database, without the password, and the cause.

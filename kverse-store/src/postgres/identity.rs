@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::PostgresStore;
 use super::error::PostgresError;
-use super::statements::{ReadIdentity, ReadSystem};
+use super::statements::{ReadIdentity, ReadSystem, TellsSystem};
 
 impl PostgresStore {
     /// 16 hexadecimal digits that tell this database from others, so that they can share one cache: also from a copy of it
@@ -23,12 +23,13 @@ impl PostgresStore {
         let mut lease = self.connections().lease().await?;
         let read = ReadIdentity::new().get_result::<(i64, i64)>(&mut lease);
         let (identity, database) = self.connections().answer(read).await?;
-        let system = ReadSystem::new().get_result::<i64>(&mut lease);
-        let system = match self.connections().answer(system).await {
-            Ok(system) => system,
-            // Not every kind of server has one, or tells it to everyone.
-            Err(error @ PostgresError::Query(_)) if !error.is_lost() => 0,
-            Err(error) => return Err(error),
+        // Not every kind of server has one, or tells it to everyone.
+        let told = TellsSystem::new().get_result::<bool>(&mut lease);
+        let system = if self.connections().answer(told).await? {
+            let system = ReadSystem::new().get_result::<i64>(&mut lease);
+            self.connections().answer(system).await?
+        } else {
+            0
         };
         lease.keep();
         let digest = Sha256::digest(format!("{identity} {database} {system}"));

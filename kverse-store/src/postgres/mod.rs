@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod error;
 mod identity;
+mod language;
 mod metrics;
 mod migrate;
 mod pool;
@@ -99,6 +100,7 @@ impl PostgresStore {
     async fn connect(config: PostgresConfig) -> Result<Self, PostgresError> {
         let connections = Connections::new(&config, Arc::default())?;
         migrate::migrate(connections.connect().await?).await?;
+        language::check(&connections).await?;
         let sweeper = Sweeper {
             connections: connections.clone(),
             interval: config.sweep_interval,
@@ -152,7 +154,9 @@ impl PostgresStore {
         let mut attempts = 1;
         loop {
             match read().await {
-                Err(error) if error.is_lost() && attempts < Self::READ_ATTEMPTS => attempts += 1,
+                Err(error) if error.is_worth_repeating() && attempts < Self::READ_ATTEMPTS => {
+                    attempts += 1;
+                }
                 Err(PostgresError::NoAnswer(wait)) => {
                     let message = format!(
                         "the database did not answer within {} s",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deadpool::managed::{Object, Pool};
 use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use kverse_core::{Error, ErrorKind};
 use prometheus::Registry;
 use tokio::time::timeout;
@@ -106,6 +106,23 @@ impl Connections {
         statement: impl Future<Output = QueryResult<T>>,
     ) -> Result<T, PostgresError> {
         answer_within(self.answer_wait, statement).await
+    }
+
+    /// What an error of a statement outside a transaction means: [`Ended`](PostgresError::Ended) if the server ended the
+    /// connection with it. Only a connection that still answers tells, in every language, that the statement was undone.
+    pub(super) async fn judge(
+        &self,
+        error: PostgresError,
+        connection: &mut AsyncPgConnection,
+    ) -> PostgresError {
+        if !error.is_unclear() {
+            return error;
+        }
+        let answered = self.answer(connection.batch_execute("SELECT 1")).await;
+        match error {
+            PostgresError::Query(error) if answered.is_err() => PostgresError::Ended(error),
+            error => error,
+        }
     }
 }
 

@@ -62,9 +62,13 @@ impl PostgresModeRegister {
             &new.run_id,
             to_i64(expected),
         );
-        let swapped = self.connections.answer(swap.execute(&mut lease)).await?;
-        lease.keep();
-        Ok(swapped == 1)
+        match self.connections.answer(swap.execute(&mut lease)).await {
+            Ok(swapped) => {
+                lease.keep();
+                Ok(swapped == 1)
+            }
+            Err(error) => Err(self.connections.judge(error, &mut lease).await),
+        }
     }
 
     async fn beat(

@@ -319,6 +319,18 @@ statement! {
 }
 
 statement! {
+    /// The locale of messages, and the user, as an identifier.
+    ReadLanguage<'a> {} -> (Text, Text);
+    "SELECT current_setting('lc_messages'), quote_ident(current_user)"
+}
+
+statement! {
+    /// Whether the database server tells its number.
+    TellsSystem<'a> {} -> Bool;
+    "SELECT coalesce(has_function_privilege(to_regprocedure('pg_control_system()'), 'EXECUTE'), false)"
+}
+
+statement! {
     /// The number of the database server.
     ReadSystem<'a> {} -> BigInt;
     "SELECT system_identifier FROM pg_control_system()"

@@ -167,7 +167,7 @@ impl Writer {
             let asked = Instant::now();
             let put = Put::new(&columns, lifetimes.clone(), fence);
             let put = put.load::<(String, i64, bool, Option<i64>, i64)>(&mut lease);
-            match self.connections.answer(put).await {
+            let error = match self.connections.answer(put).await {
                 Ok(rows) => {
                     lease.keep();
                     if let Some(row) = rows.last() {
@@ -175,11 +175,14 @@ impl Writer {
                     }
                     return matched(writes, rows);
                 }
-                Err(error) if error.is_collision() && attempts < ATTEMPTS => {
+                Err(error) => self.connections.judge(error, &mut lease).await,
+            };
+            match error {
+                error if (error.is_collision() || error.is_unclear()) && attempts < ATTEMPTS => {
                     attempts += 1;
                     give_way(attempts).await;
                 }
-                Err(error) if error.is_lost() => {
+                error if error.is_lost() => {
                     // It must not be in the way of those that look for the outcome.
                     drop(lease);
                     let written: Vec<_> = writes
@@ -192,7 +195,7 @@ impl Writer {
                         None => Err(PostgresError::Unknown(Box::new(error))),
                     };
                 }
-                Err(error) => return Err(error),
+                error => return Err(error),
             }
         }
     }
@@ -229,7 +232,7 @@ impl Writer {
                 }
                 // A connection that breaks takes its transaction with it: nothing is stored.
                 Err(error)
-                    if (error.is_collision() || error.is_lost())
+                    if error.is_worth_repeating()
                         && attempts < ATTEMPTS
                         && Instant::now() < deadline =>
                 {

@@ -111,7 +111,7 @@ impl Server {
         self.measured(command, start, result)
     }
 
-    /// Sends a request that belongs to no epoch.
+    /// Sends a request that belongs to no epoch, once.
     pub(super) async fn query_any<'a>(
         self: &Arc<Self>,
         command: Command,
@@ -144,6 +144,7 @@ impl Server {
     ) -> Result<Value, CacheError> {
         self.permit()?;
         let slot = self.slot();
+        let mut may_resend = epoch.is_some();
         loop {
             let (link, is_new) = match slot.get() {
                 Some(link) => (link, false),
@@ -162,7 +163,8 @@ impl Server {
             };
             if error::is_broken(&error) {
                 slot.remove(&link);
-                if error.is_connection_dropped() && !is_new {
+                if error.is_connection_dropped() && !is_new && may_resend {
+                    may_resend = false;
                     continue;
                 }
             }

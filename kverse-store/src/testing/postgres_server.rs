@@ -23,6 +23,8 @@ pub struct PostgresOptions {
     pub settings: Vec<(String, String)>,
     /// The certificate and the key that the server shows to clients that ask for TLS, as PEM. Default: none, no TLS.
     pub certificate: Option<(String, String)>,
+    /// The language of messages, as one of the system's locales without its encoding, such as `de_DE`. Default: English.
+    pub language: Option<String>,
 }
 
 impl PostgresOptions {
@@ -45,6 +47,13 @@ impl PostgresOptions {
     pub fn with_certificate(mut self, certificate: String, key: String) -> Self {
         self.certificate = Some((certificate, key));
         self.with_setting("ssl", "on")
+    }
+
+    /// The same in this language.
+    #[must_use]
+    pub fn with_language(mut self, language: &str) -> Self {
+        self.language = Some(language.to_owned());
+        self.with_setting("lc_messages", format!("{language}.UTF-8"))
     }
 }
 
@@ -114,6 +123,24 @@ impl PostgresServer {
                 own(&file);
             }
         }
+        if let Some(language) = &self.options.language {
+            self.compile_locale(language);
+        }
+    }
+
+    /// The system may have the sources of its locales only.
+    fn compile_locale(&self, language: &str) {
+        fs::create_dir(self.locales()).unwrap();
+        let output = Command::new("localedef")
+            .args(["-i", language, "-f", "UTF-8"])
+            .arg(self.locales().join(format!("{language}.UTF-8")))
+            .output()
+            .expect("localedef is installed");
+        assert!(
+            output.status.success(),
+            "localedef failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn run(&self) {
@@ -129,6 +156,8 @@ impl PostgresServer {
         ];
         settings.extend(self.options.settings.iter().cloned());
         let mut arguments = vec![
+            format!("LOCPATH={}", self.locales().display()),
+            self.binaries.join("postgres").to_str().unwrap().to_owned(),
             "-D".to_owned(),
             self.data().to_str().unwrap().to_owned(),
             "-p".to_owned(),
@@ -137,8 +166,7 @@ impl PostgresServer {
         for (name, value) in settings {
             arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
         }
-        let program = self.binaries.join("postgres");
-        let process = ServerProcess::start(&program, &arguments, other_user(), &self.log());
+        let process = ServerProcess::start(Path::new("env"), &arguments, other_user(), &self.log());
         let mut running = self.process.lock().unwrap();
         let process = running.insert(process);
         wait_until("PostgreSQL accepts connections", Self::START_WAIT, || {
@@ -168,6 +196,10 @@ impl PostgresServer {
 
     fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    fn locales(&self) -> PathBuf {
+        self.directory.path().join("locales")
     }
 
     fn log(&self) -> PathBuf {

@@ -4,6 +4,8 @@
 mod common;
 mod connecting;
 mod faults;
+mod in_process;
 mod interleavings;
 mod operations;
 mod reference;
+mod world;
