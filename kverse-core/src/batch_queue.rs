@@ -23,6 +23,9 @@ pub(crate) trait BatchWork: Send + Sync + 'static {
     /// Does a batch, and answers with one outcome an item, in order. Returns when another batch may take its place, which
     /// may be before it is done.
     async fn run(&self, items: Vec<Self::Item>, answers: Answers<Self::Outcome>);
+
+    /// Called when a batch is done and nothing waits: time for what could be put off. Another batch may begin meanwhile.
+    async fn idle(&self) {}
 }
 
 /// Items that arrive while a batch is being done form the next batch. With nothing to wait for, an item goes at once:
@@ -212,6 +215,7 @@ impl<W: BatchWork> Runner<W> {
             self.shared.work.run(batch.items, batch.answers).await;
         }
         self.ended = true;
+        self.shared.work.idle().await;
     }
 }
 

@@ -76,14 +76,14 @@ impl Shared {
     const TELLING: usize = 64;
 
     pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Result<Self> {
-        let writes = MarkedWrites::new(Arc::clone(&cache), Arc::clone(&backend));
+        let writes = || MarkedWrites::new(Arc::clone(&cache), Arc::clone(&backend));
         let batches = if cache.is_shared() {
             let limits = backend.capabilities().limits;
-            let batches = BatchQueue::here(writes.clone(), limits, 1)?;
-            Some(batches)
+            Some(BatchQueue::here(writes(), limits, 1)?)
         } else {
             None
         };
+        let writes = writes();
         Ok(Self {
             cache,
             backend,

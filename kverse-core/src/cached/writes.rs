@@ -1,8 +1,9 @@
 //! Writes through a cache.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::join;
 
 use super::cache::{Cache, Finish, Mark};
 use super::marked::Marked;
@@ -12,10 +13,12 @@ use crate::calls::{Batch, Call, WriteResults};
 use crate::{Key, KvStore, Operation, OperationOutcome, Result, Write};
 
 /// Writes that go to the backend behind marks in the cache.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct MarkedWrites {
     cache: Arc<dyn Cache>,
     backend: Arc<dyn KvStore>,
+    /// Of the last batch.
+    last: Mutex<Untold>,
 }
 
 /// What the cache is to be told once those who wrote have their answers: readers who meet the mark until then go to the
@@ -24,7 +27,20 @@ pub(super) type Untold = Option<(Mark, Vec<(Key, Finish)>)>;
 
 impl MarkedWrites {
     pub(super) fn new(cache: Arc<dyn Cache>, backend: Arc<dyn KvStore>) -> Self {
-        Self { cache, backend }
+        Self {
+            cache,
+            backend,
+            last: Mutex::default(),
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Untold> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tell_of_last(&self) {
+        let untold = self.last().take();
+        self.tell(untold).await;
     }
 
     pub(super) async fn write(&self, writes: Vec<Write>) -> (WriteResults, Untold) {
@@ -36,7 +52,8 @@ impl MarkedWrites {
         let Some((mark, marked)) = batch else {
             return (write.await, None);
         };
-        let results = behind(&self.cache, &mark, &marked.keys, write).await;
+        let write = behind(&self.cache, &mark, &marked.keys, write);
+        let (results, ()) = join(write, self.tell_of_last()).await;
         let outcomes = results
             .as_ref()
             .ok()
@@ -102,11 +119,18 @@ impl BatchWork for MarkedWrites {
         call.size()
     }
 
-    /// Answers before the cache is told; the next batch comes after that.
+    /// The cache is told of a batch while the next one is written, or when there is none: what waits for its marks comes
+    /// first.
     async fn run(&self, calls: Vec<Call>, answers: Answers<WriteResults>) {
         let Batch { writes, counts, .. } = Batch::new(calls);
         let (results, untold) = self.write(writes).await;
         answers.send(counts.split(results));
-        self.tell(untold).await;
+        let last = std::mem::replace(&mut *self.last(), untold);
+        // If there was nothing to write meanwhile.
+        self.tell(last).await;
+    }
+
+    async fn idle(&self) {
+        self.tell_of_last().await;
     }
 }
