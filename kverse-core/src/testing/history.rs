@@ -3,7 +3,8 @@
 //! Clients record when each operation began and when it was answered ([`History`]); [`History::violations`] says where
 //! what they saw cannot be explained by operations that took effect one after another, each at some time between its
 //! beginning and its answer (linearizability: Herlihy and Wing, 1990). Versions make that easy to decide: the writes of a
-//! key took effect in the order of their versions, so one pass in the order of time is enough.
+//! key took effect in the order of their versions, so one pass in the order of time is enough, and what a write replaced
+//! is what has the version before its own.
 //!
 //! A write that was not answered may or may not have taken effect, at any time after it began. Values must be unique, so
 //! that a read tells which write it saw.
@@ -13,13 +14,13 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::{Key, Version};
+use crate::{Key, Precondition, Version};
 
 /// What a client did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Stored this value, which no other put stores.
-    Put(String),
+    /// Stored this value, which no other put stores, if the key met the precondition.
+    Put(String, Precondition),
     /// Removed the key.
     Delete,
     /// Read the key.
@@ -147,6 +148,10 @@ struct KeyHistory<'a> {
     deletes: BTreeMap<Version, u128>,
     /// When the deletes began of whose outcome nothing is known.
     unknown_deletes: BTreeSet<u128>,
+    /// When the puts began of whose outcome nothing is known.
+    unknown_puts: BTreeSet<u128>,
+    /// The versions that the key is known to have had, and whether it existed then.
+    versions: BTreeMap<Version, bool>,
     reasons: Vec<String>,
 }
 
@@ -156,13 +161,18 @@ impl<'a> KeyHistory<'a> {
             puts: HashMap::new(),
             deletes: BTreeMap::from([(Version::NONE, 0)]),
             unknown_deletes: BTreeSet::new(),
+            unknown_puts: BTreeSet::new(),
+            versions: BTreeMap::from([(Version::NONE, false)]),
             reasons: Vec::new(),
         };
         let mut writers: HashMap<Version, &Record> = HashMap::new();
         for record in records {
             match (&record.action, &record.answer) {
-                (Action::Put(value), _) => {
+                (Action::Put(value, _), answer) => {
                     history.puts.insert(value, record);
+                    if *answer == Answer::Unknown {
+                        history.unknown_puts.insert(record.began);
+                    }
                 }
                 (Action::Delete, Answer::Written(version)) => {
                     // A delete that changed nothing tells the version of the one before it.
@@ -174,7 +184,11 @@ impl<'a> KeyHistory<'a> {
                 }
                 _ => {}
             }
-            if let (Action::Put(_), Answer::Written(version)) = (&record.action, &record.answer)
+            if let Answer::Written(version) | Answer::Found(_, version) = &record.answer {
+                let exists = record.action != Action::Delete;
+                history.versions.insert(*version, exists);
+            }
+            if let (Action::Put(..), Answer::Written(version)) = (&record.action, &record.answer)
                 && let Some(other) = writers.insert(*version, record)
             {
                 let reason =
@@ -183,6 +197,32 @@ impl<'a> KeyHistory<'a> {
             }
         }
         history
+    }
+
+    /// Whether a put that was done cannot have met its precondition. Clients expect only versions that they were told.
+    fn check_precondition(&mut self, record: &Record) {
+        let (Action::Put(_, precondition), Answer::Written(version)) =
+            (&record.action, &record.answer)
+        else {
+            return;
+        };
+        let before = self.versions.range(..version).next_back();
+        let (replaced, existed) = before.map_or((Version::NONE, false), |(at, was)| (*at, *was));
+        let may_have_begun = |began: &u128| *began <= record.ended;
+        let is_possible = match precondition {
+            Precondition::None => true,
+            Precondition::Version(expected) => existed && *expected == replaced,
+            // A write without an answer may have come between.
+            Precondition::Absent => !existed || self.unknown_deletes.iter().any(may_have_begun),
+            Precondition::Exists => existed || self.unknown_puts.iter().any(may_have_begun),
+        };
+        if !is_possible {
+            let was = if existed { "found" } else { "absent" };
+            let reason = format!(
+                "a write did not meet its precondition: {record:?} replaced {replaced}, {was}"
+            );
+            self.reasons.push(reason);
+        }
     }
 
     fn check(mut self, mut records: Vec<&'a Record>) -> Vec<String> {
@@ -194,6 +234,7 @@ impl<'a> KeyHistory<'a> {
         records.sort_by_key(|record| record.began);
         let mut floor = Version::NONE;
         for record in records {
+            self.check_precondition(record);
             while let Some(earlier) = ended
                 .get(next)
                 .filter(|earlier| earlier.ended < record.began)
@@ -301,14 +342,19 @@ mod tests {
 
     fn put(began: u128, ended: u128, version: u64) -> (u128, u128, Action, Answer) {
         let answer = Answer::Written(Version::new(version));
-        (began, ended, Action::Put(version.to_string()), answer)
+        (
+            began,
+            ended,
+            Action::Put(version.to_string(), Precondition::None),
+            answer,
+        )
     }
 
     fn lost_put(began: u128, value: u64) -> (u128, u128, Action, Answer) {
         (
             began,
             began + 1,
-            Action::Put(value.to_string()),
+            Action::Put(value.to_string(), Precondition::None),
             Answer::Unknown,
         )
     }
@@ -408,7 +454,12 @@ mod tests {
 
     #[test]
     fn what_was_not_written_is_not_seen() {
-        let refused = (2, 3, Action::Put("2".to_owned()), Answer::NotWritten);
+        let refused = (
+            2,
+            3,
+            Action::Put("2".to_owned(), Precondition::None),
+            Answer::NotWritten,
+        );
         assert_violates(&[put(0, 1, 1), refused, get(4, 5, 2)], "was not done");
         assert_violates(&[get(0, 1, 3)], "nobody put");
         assert_violates(&[get(0, 1, 3), put(2, 3, 3)], "before it was put");
@@ -419,10 +470,78 @@ mod tests {
         let twice = (
             4,
             5,
-            Action::Put("other".to_owned()),
+            Action::Put("other".to_owned(), Precondition::None),
             Answer::Written(Version::new(1)),
         );
         assert_violates(&[put(0, 1, 1), twice], "two writes have the version 1");
         assert_violates(&[put(0, 1, 2), put(2, 3, 1)], "after 2 had been seen");
+    }
+    fn put_if(
+        began: u128,
+        ended: u128,
+        precondition: Precondition,
+        version: u64,
+    ) -> (u128, u128, Action, Answer) {
+        let (_, _, _, answer) = put(began, ended, version);
+        let action = Action::Put(version.to_string(), precondition);
+        (began, ended, action, answer)
+    }
+
+    fn version(version: u64) -> Precondition {
+        Precondition::Version(Version::new(version))
+    }
+
+    const UNMET: &str = "did not meet its precondition";
+
+    #[test]
+    fn preconditions_that_are_met() {
+        assert_linearizable(&[
+            put_if(0, 1, Precondition::Absent, 1),
+            put_if(2, 9, version(1), 2),
+            put_if(3, 8, version(2), 3),
+            delete(10, 11, 4),
+            put_if(12, 13, Precondition::Absent, 5),
+            put_if(14, 15, Precondition::Exists, 6),
+        ]);
+        // The version that is expected is that of a write without an answer.
+        let writes = [put(0, 1, 1), lost_put(2, 2)];
+        let seen = [get(4, 5, 2), put_if(6, 7, version(2), 3)];
+        assert_linearizable(&[&writes[..], &seen].concat());
+    }
+
+    #[test]
+    fn one_version_is_replaced_only_once() {
+        let [one, other] = [put_if(2, 9, version(1), 2), put_if(3, 8, version(1), 3)];
+        assert_violates(&[put(0, 1, 1), one, other], UNMET);
+        let creations = [
+            put_if(0, 9, Precondition::Absent, 1),
+            put_if(0, 9, Precondition::Absent, 2),
+        ];
+        assert_violates(&creations, UNMET);
+    }
+
+    #[test]
+    fn a_write_between_the_expected_version_and_the_new_one() {
+        let late = put_if(3, 8, version(1), 3);
+        assert_violates(&[put(0, 1, 1), put(2, 9, 2), late.clone()], UNMET);
+        assert_violates(&[put(0, 1, 1), delete(2, 9, 2), late.clone()], UNMET);
+        // Seen by a reader, though nobody was told that it was done.
+        let seen = [put(0, 1, 1), lost_put(2, 2), late.clone(), get(4, 5, 2)];
+        assert_violates(&seen, UNMET);
+        assert_linearizable(&[put(0, 1, 1), lost_put(2, 2), late]);
+    }
+
+    #[test]
+    fn a_deleted_key_is_not_there_and_a_stored_one_is() {
+        let deleted = [put(0, 1, 1), delete(2, 3, 2)];
+        for unmet in [version(2), version(1), Precondition::Exists] {
+            assert_violates(&[&deleted[..], &[put_if(4, 5, unmet, 3)]].concat(), UNMET);
+        }
+        let created = put_if(4, 5, Precondition::Absent, 3);
+        assert_violates(&[put(0, 1, 1), created.clone()], UNMET);
+        let lost_delete = (2, 3, Action::Delete, Answer::Unknown);
+        assert_linearizable(&[put(0, 1, 1), lost_delete, created]);
+        let exists = put_if(4, 5, Precondition::Exists, 3);
+        assert_linearizable(&[&deleted[..], &[lost_put(3, 9), exists]].concat());
     }
 }

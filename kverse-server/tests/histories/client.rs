@@ -162,7 +162,12 @@ impl Client {
             Err(error) if error.is_connect() => Answer::NotWritten,
             Err(_) => Answer::Unknown,
         };
-        self.record(key, Action::Put(identity), began, answer.clone());
+        self.record(
+            key,
+            Action::Put(identity, precondition),
+            began,
+            answer.clone(),
+        );
         answer
     }
 
@@ -171,7 +176,7 @@ impl Client {
         let put = Write::put(key.clone(), self.value(&identity)).with_precondition(precondition);
         let began = self.history.now();
         let answer = written(&self.json.write_one(put).await);
-        self.record(key, Action::Put(identity), began, answer);
+        self.record(key, Action::Put(identity, precondition), began, answer);
     }
 
     /// Removes a key by JSON, which tells the version that the raw route does not.
@@ -194,7 +199,12 @@ impl Client {
                 OperationOutcome::Write(outcome) => *outcome,
                 OperationOutcome::Get(_) => panic!("a put was answered as a get"),
             });
-            self.record(&key, Action::Put(identity), began, written(&outcome));
+            self.record(
+                &key,
+                Action::Put(identity, Precondition::None),
+                began,
+                written(&outcome),
+            );
         }
     }
 }

@@ -37,14 +37,15 @@ impl Cluster {
         self.replicas.iter().map(Replica::url).collect()
     }
 
-    /// The sum of a metric over all replicas.
+    /// The sum of a metric over all replicas, each of which must have it.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let mut sum = 0.0;
         for replica in &self.replicas {
             let answer = reqwest::get(format!("{}/metrics", replica.url())).await;
             let text = answer.unwrap().text().await.unwrap();
             let value = text.lines().find_map(|line| line.strip_prefix(name));
-            sum += value.map_or(0.0, |value| value.trim().parse().unwrap());
+            let value = value.unwrap_or_else(|| panic!("there is no metric {name}"));
+            sum += value.trim().parse::<f64>().unwrap();
         }
         sum
     }

@@ -41,13 +41,14 @@ pub(crate) enum Fault {
     WriteHeldBeforeDatabase,
     ReplicaPausedBeforeDatabase,
     ReplicaPausedInTransaction,
+    OutcomeUnknownAndCacheLost,
     ReplicaKilledBeforeFinish,
     ReplicaKilled,
 }
 
 impl Fault {
     /// All of them; those last after which a replica that is gone counts as alive for a minute.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Nothing,
         Self::RedisKilled,
         Self::RedisRestoredFromSnapshot,
@@ -71,6 +72,7 @@ impl Fault {
         Self::WriteHeldBeforeDatabase,
         Self::ReplicaPausedBeforeDatabase,
         Self::ReplicaPausedInTransaction,
+        Self::OutcomeUnknownAndCacheLost,
         Self::ReplicaKilledBeforeFinish,
         Self::ReplicaKilled,
     ];
@@ -99,6 +101,7 @@ impl Fault {
                 | Self::RedisPaused
                 | Self::RedisUnreachableFromOne
                 | Self::LinksSplit
+                | Self::OutcomeUnknownAndCacheLost
         )
     }
 
@@ -198,6 +201,7 @@ impl Fault {
             Self::ReplicaPausedInTransaction => {
                 interrupted::in_transaction(cluster, workload).await;
             }
+            Self::OutcomeUnknownAndCacheLost => interrupted::at_commit(cluster, workload).await,
             Self::ReplicaKilledBeforeFinish => {
                 interrupted::before_finish(cluster, workload).await;
             }

@@ -104,6 +104,44 @@ pub(crate) async fn before_finish(cluster: &mut Cluster, workload: &Workload) {
     cluster.replicas[0].start_again().await;
 }
 
+/// The commit of a write of the first replica takes so long that the replica, whose links to the database were cut, gives
+/// its outcome up as unknown; then the cache loses its contents, and the marker with them. The old value must not be cached
+/// while the write may still be stored.
+pub(crate) async fn at_commit(cluster: &Cluster, workload: &Workload) {
+    /// Later than a new epoch is in use if nobody waits for the write, and before a marker lapses.
+    const COMMIT: Duration = Duration::from_secs(8);
+    const MARKED: Duration = Duration::from_secs(9);
+    let (writer, key) = (&workload.clients[0], &workload.spare);
+    let database = Database::connect(cluster).await;
+    store_old(writer, key).await;
+    for client in &workload.clients {
+        client.until_hit(key, OLD, LAPSED).await;
+    }
+
+    database.hold_commits(key).await;
+    let began = Instant::now();
+    let write = tokio::spawn(put_new(Arc::clone(writer), key.clone(), Precondition::None));
+    eventually("the write waits for its commit", async || {
+        database.is_commit_held().await
+    })
+    .await;
+    cluster.replicas[0].postgres.cut();
+    assert_eq!(write.await.unwrap(), Answer::Unknown);
+    assert_eq!(cluster.redis.command(&["FLUSHALL"]), "+OK");
+    while began.elapsed() < COMMIT {
+        for client in &workload.clients {
+            client.get(key).await;
+        }
+    }
+    database.release_commits().await;
+    let took = began.elapsed();
+    assert!(took < MARKED, "the commit came too late: {took:?}");
+    assert_eq!(database.identity(key).await.as_deref(), Some(NEW));
+    for client in &workload.clients {
+        client.until_hit(key, NEW, LAPSED).await;
+    }
+}
+
 /// A write of the first replica that has marked its key, which is cached, and waits for the row, which is locked.
 async fn write_behind(
     lock: &Database,

@@ -42,11 +42,14 @@ async fn client(store: HttpStore, name: usize, history: Arc<History>, stop: Arc<
             1 => {
                 let create =
                     Write::put(key.clone(), value.clone()).with_precondition(Precondition::Absent);
-                (Action::Put(value), written(&store.write_one(create).await))
+                (
+                    Action::Put(value, Precondition::Absent),
+                    written(&store.write_one(create).await),
+                )
             }
             2 | 3 => {
                 let put = store.put(&key, value.clone()).await;
-                (Action::Put(value), written(&put))
+                (Action::Put(value, Precondition::None), written(&put))
             }
             _ => match store.get(&key).await {
                 Ok(Some(entry)) => {
