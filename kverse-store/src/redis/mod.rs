@@ -6,6 +6,7 @@ mod connect;
 mod encoding;
 mod error;
 mod info;
+mod items;
 mod link;
 mod metrics;
 mod options;
@@ -24,6 +25,7 @@ use redis::{Cmd, Value, cmd};
 
 use commands::{Command, Request, Scripts};
 use encoding::{Payload, Stored};
+use items::{Item, MAX_KEYS, chunks};
 use link::Link;
 pub use options::RedisOptions;
 use server::Server;
@@ -59,11 +61,6 @@ pub struct RedisCache {
     address: String,
     sweeping: tokio::sync::Mutex<sweep::Position>,
 }
-
-/// The most keys in one command.
-const MAX_KEYS: usize = 128;
-/// A script gets no further key once its arguments have so many bytes.
-const MAX_BYTES: usize = 4 << 20;
 
 impl RedisCache {
     /// No marker lives longer.
@@ -354,42 +351,6 @@ impl EpochCache for RedisCache {
     async fn sweep(&self, epoch: u64) -> Result<bool, CacheError> {
         self.sweep_some(epoch).await
     }
-}
-
-/// What a script is told of a key.
-struct Item {
-    key: Key,
-    /// A lease or a version, if there is one.
-    stamp: Option<u64>,
-    payload: Payload,
-}
-
-impl Item {
-    fn write_to(&self, run: &mut Cmd) {
-        match self.stamp {
-            Some(stamp) => run.arg(stamp.to_be_bytes().as_slice()),
-            None => run.arg(""),
-        };
-        run.arg(&self.payload);
-    }
-}
-
-/// As many keys and bytes together as one script may have.
-fn chunks(items: impl Iterator<Item = Item>) -> Vec<Vec<Item>> {
-    let mut chunks = Vec::new();
-    let (mut chunk, mut bytes) = (Vec::new(), 0);
-    for item in items {
-        bytes += item.payload.len();
-        chunk.push(item);
-        if chunk.len() == MAX_KEYS || bytes >= MAX_BYTES {
-            chunks.push(std::mem::take(&mut chunk));
-            bytes = 0;
-        }
-    }
-    if !chunk.is_empty() {
-        chunks.push(chunk);
-    }
-    chunks
 }
 
 fn millis(duration: Duration) -> u64 {
