@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use prometheus::{Histogram, HistogramOpts, Registry};
+
 use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::cached::{with_write_fence, write_fence};
 use crate::calls::{Batch, Call, WriteResults};
@@ -10,8 +13,6 @@ use crate::{
     Capabilities, ComponentHealth, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome,
     Result, ScanOptions, Stats, Write,
 };
-use async_trait::async_trait;
-use prometheus::{Histogram, HistogramOpts, Registry};
 
 /// Writes that arrive while a batch is being written form the next batch (group commit: DeWitt et al., 1984). With no
 /// batch under way a write goes at once, so that a single writer never waits for company. Writes of a key stay in the
