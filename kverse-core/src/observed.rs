@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 use tracing::{Instrument, debug_span};
 
@@ -20,24 +21,49 @@ use crate::{
 /// | metric | labels | what |
 /// |---|---|---|
 /// | `kverse_store_operation_duration_seconds` | `operation` | histogram of the calls that succeeded or failed |
+/// | `kverse_store_operations_in_flight` | `operation` | calls that are not answered yet, those included that wait for a batch |
 /// | `kverse_store_errors_total` | `operation`, `kind` | calls that failed, and writes of a batch that failed on their own |
 /// | `kverse_store_reads_total` | `cache` | keys read, by what the cache did: `hit`, `miss`, `bypass`, `off` |
 #[derive(Debug)]
 pub struct ObservedStore {
     inner: Arc<dyn KvStore>,
-    durations: Durations,
+    calls: Calls,
     errors: IntCounterVec,
     reads: Reads,
 }
 
 /// The handle of each series, looked up once: a lookup by label costs as much as the observation.
 #[derive(Debug)]
-struct Durations {
-    read: Histogram,
-    write: Histogram,
-    transact: Histogram,
-    scan: Histogram,
-    stats: Histogram,
+struct Calls {
+    read: Series,
+    write: Series,
+    transact: Series,
+    scan: Series,
+    stats: Series,
+}
+
+/// The calls of one operation.
+#[derive(Debug)]
+struct Series {
+    operation: &'static str,
+    duration: Histogram,
+    in_flight: IntGauge,
+}
+
+/// Counts a call as in flight until it is dropped.
+struct InFlight<'a>(&'a IntGauge);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +96,13 @@ impl ObservedStore {
             .buckets(buckets),
             &["operation"],
         )?;
+        let in_flight = IntGaugeVec::new(
+            Opts::new(
+                "kverse_store_operations_in_flight",
+                "Store operations that are not answered yet, those included that wait for a batch",
+            ),
+            &["operation"],
+        )?;
         let errors = IntCounterVec::new(
             Opts::new("kverse_store_errors_total", "Store operations that failed"),
             &["operation", "kind"],
@@ -82,18 +115,23 @@ impl ObservedStore {
             &["cache"],
         )?;
         registry.register(Box::new(durations.clone()))?;
+        registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(reads.clone()))?;
-        let duration = |operation| durations.with_label_values(&[operation]);
+        let series = |operation| Series {
+            operation,
+            duration: durations.with_label_values(&[operation]),
+            in_flight: in_flight.with_label_values(&[operation]),
+        };
         let read = |status: CacheStatus| reads.with_label_values(&[status.as_str()]);
         Ok(Self {
             inner,
-            durations: Durations {
-                read: duration("read"),
-                write: duration("write"),
-                transact: duration("transact"),
-                scan: duration("scan"),
-                stats: duration("stats"),
+            calls: Calls {
+                read: series("read"),
+                write: series("write"),
+                transact: series("transact"),
+                scan: series("scan"),
+                stats: series("stats"),
             },
             errors,
             reads: Reads {
@@ -118,15 +156,16 @@ impl ObservedStore {
 
     async fn observe<T>(
         &self,
-        operation: &'static str,
-        duration: &Histogram,
+        series: &Series,
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let started = Instant::now();
+        let in_flight = InFlight::new(&series.in_flight);
         let result = call.await;
-        duration.observe(started.elapsed().as_secs_f64());
+        drop(in_flight);
+        series.duration.observe(started.elapsed().as_secs_f64());
         if let Err(error) = &result {
-            self.failed(operation, error);
+            self.failed(series.operation, error);
         }
         result
     }
@@ -140,7 +179,7 @@ impl KvStore for ObservedStore {
             .inner()
             .read(keys)
             .instrument(debug_span!("read", keys = keys.len()));
-        let outcomes = self.observe("read", &self.durations.read, call).await?;
+        let outcomes = self.observe(&self.calls.read, call).await?;
         for outcome in &outcomes {
             match outcome.cache {
                 CacheStatus::Hit => self.reads.hit.inc(),
@@ -155,7 +194,7 @@ impl KvStore for ObservedStore {
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
         let span = debug_span!("write", writes = writes.len());
         let call = self.inner().write(writes).instrument(span);
-        let results = self.observe("write", &self.durations.write, call).await?;
+        let results = self.observe(&self.calls.write, call).await?;
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
             self.failed("write", error);
         }
@@ -165,18 +204,17 @@ impl KvStore for ObservedStore {
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>> {
         let span = debug_span!("transact", operations = operations.len());
         let call = self.inner().transact(operations).instrument(span);
-        self.observe("transact", &self.durations.transact, call)
-            .await
+        self.observe(&self.calls.transact, call).await
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         let call = self.inner().scan(options).instrument(debug_span!("scan"));
-        self.observe("scan", &self.durations.scan, call).await
+        self.observe(&self.calls.scan, call).await
     }
 
     async fn stats(&self) -> Result<Stats> {
         let call = self.inner().stats().instrument(debug_span!("stats"));
-        self.observe("stats", &self.durations.stats, call).await
+        self.observe(&self.calls.stats, call).await
     }
 
     async fn check(&self) -> Vec<ComponentHealth> {

@@ -38,6 +38,28 @@ pub(crate) fn app(
         .wrap(Cors::new(cors_origins))
 }
 
+/// The application of the listener for metrics: nothing else.
+pub(crate) fn metrics_app(
+    state: &Data<State>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new()
+        .app_data(Data::clone(state))
+        .service(
+            resource(&state.http, "/metrics", READ)
+                .route(web::get().to(stats::metrics))
+                .route(web::head().to(stats::metrics)),
+        )
+        .default_service(web::to(|| ready(not_found())))
+}
+
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
 const KEY: &str = "GET, HEAD, PUT, DELETE";

@@ -97,6 +97,29 @@ pub struct Config {
     )]
     pub log_format: LogFormat,
 
+    /// Where to send traces: the address of an OpenTelemetry collector that takes OTLP over HTTP, such as
+    /// http://127.0.0.1:4318 [default: nowhere]
+    #[cfg(feature = "otlp")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(hide_env_values = true)]
+    pub otlp_endpoint: Option<String>,
+
+    /// The part of the traces that begin here that is sent, 0 to 1; of others their callers decide
+    #[cfg(feature = "otlp")]
+    #[arg(
+        long,
+        env = "KVERSE_TRACE_RATIO",
+        value_name = "RATIO",
+        default_value = "0.01"
+    )]
+    #[arg(value_parser = parse_ratio)]
+    pub trace_ratio: f64,
+
+    /// Address and port on which /metrics, and nothing else, is served too, for a scraper that has no access to the rest
+    /// [default: none]
+    #[arg(long, env = "KVERSE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// Origins whose web pages may call the API, separated by commas; empty for none
     #[arg(
         long,
@@ -182,6 +205,14 @@ fn parse_filter(filter: &str) -> Result<String, String> {
     match EnvFilter::try_new(filter) {
         Ok(_) => Ok(filter.to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(feature = "otlp")]
+fn parse_ratio(ratio: &str) -> Result<f64, String> {
+    match ratio.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err("expected a number from 0 to 1".to_owned()),
     }
 }
 

@@ -56,6 +56,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use kverse_core::KvStore;
 use prometheus::Registry;
@@ -67,6 +68,8 @@ pub use error::StartError;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
+/// How many scrapers may be connected to the listener of the metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Does what the binary does: sets up logging, raises the limit of open files, binds the configured address and runs.
 ///
@@ -76,7 +79,7 @@ pub async fn start(
     config: &Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    telemetry::init(config)?;
+    let _telemetry = telemetry::init(config)?;
     if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
@@ -148,6 +151,7 @@ pub async fn serve(
     let connections = state.http.connections.clone();
 
     let state = Data::new(state);
+    let metrics_server = metrics_server(&state, config)?;
     let origins = config.cors_origins.clone();
     let server = HttpServer::new(move || app::app(&state, &origins))
         .workers(config.workers())
@@ -163,9 +167,35 @@ pub async fn serve(
         .listen(listener)?
         .run();
     server.await?;
+    if let Some(metrics_server) = metrics_server {
+        metrics_server.stop(true).await;
+    }
     served.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves `/metrics` on a listener of its own, if that is configured, until the handle is told to stop.
+fn metrics_server(
+    state: &Data<state::State>,
+    config: &Config,
+) -> Result<Option<ServerHandle>, StartError> {
+    let Some(address) = config.metrics_listen else {
+        return Ok(None);
+    };
+    let listener = bind(address)?;
+    tracing::info!(address = %listener.local_addr()?, "serving metrics");
+    let state = Data::clone(state);
+    let server = HttpServer::new(move || app::metrics_app(&state))
+        .workers(1)
+        .max_connections(METRICS_CONNECTIONS)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(Some(handle))
 }
 
 /// Catches SIGTERM and SIGINT from now on; the future completes when one of them has come.

@@ -4,12 +4,13 @@ use std::error::Error as StdError;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::Error;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use prometheus::IntGauge;
+use tracing::{Span, debug_span, field};
 
 use crate::error::Failure;
 use crate::metrics::{InProgress, RouteMetrics};
@@ -68,13 +69,44 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        let request_id = request_id(&request);
         Observed {
             started: Instant::now(),
-            request_id: request_id(&request),
+            span: span(&request, request_id.as_ref()),
+            request_id,
             _in_flight: InProgress::new(&self.in_flight),
             answer: self.service.call(request),
         }
     }
+}
+
+/// The span of a request, with the names that OpenTelemetry has for them. Made only if someone looks at spans.
+fn span(request: &ServiceRequest, request_id: Option<&HeaderValue>) -> Span {
+    let span = debug_span!(
+        "request",
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = %request.method(),
+        http.route = field::Empty,
+        http.response.status_code = field::Empty,
+        request_id = request_id.and_then(|id| id.to_str().ok()),
+    );
+    #[cfg(feature = "otlp")]
+    crate::telemetry::otlp::set_parent(&span, request.headers());
+    span
+}
+
+/// Tells a span how the request was answered.
+fn record(span: &Span, response: &ServiceResponse, route: &str, elapsed: Duration) {
+    let status = response.status();
+    #[cfg(feature = "otlp")]
+    crate::telemetry::otlp::set_name(span, format!("{} {route}", response.request().method()));
+    span.record("http.route", route);
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    tracing::debug!(duration_ms = elapsed.as_secs_f64() * 1e3, "answered");
 }
 
 /// The id that the client, or a proxy, gave the request; what cannot be one is ignored.
@@ -90,6 +122,7 @@ fn request_id(request: &ServiceRequest) -> Option<HeaderValue> {
 #[derive(Debug)]
 pub(crate) struct Observed<F> {
     started: Instant,
+    span: Span,
     request_id: Option<HeaderValue>,
     _in_flight: InProgress,
     answer: F,
@@ -103,6 +136,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let _entered = this.span.enter();
         let mut response = match Pin::new(&mut this.answer).poll(cx) {
             Poll::Ready(Ok(response)) => response,
             other => return other,
@@ -110,12 +144,17 @@ where
         let status = response.status();
         let request = response.request();
         let metrics = request.app_data::<RouteMetrics>();
+        let elapsed = this.started.elapsed();
         if let Some(metrics) = metrics {
-            metrics.observe(request.method(), status, this.started.elapsed());
+            metrics.observe(request.method(), status, elapsed);
+        }
+        let route = metrics.map_or("", |metrics| metrics.route);
+        if !this.span.is_disabled() {
+            record(&this.span, &response, route, elapsed);
         }
         if status.is_server_error() {
             let id = this.request_id.get_or_insert_with(new_request_id);
-            log(&response, metrics.map_or("", |metrics| metrics.route), id);
+            log(&response, route, id);
         }
         if let Some(id) = this.request_id.take() {
             response.headers_mut().insert(REQUEST_ID.clone(), id);

@@ -131,6 +131,14 @@ impl Process {
         assert!(status.unwrap().success());
     }
 
+    /// Sends SIGTERM, and waits; what it logged after it was listening.
+    pub(crate) fn stop(self) -> String {
+        self.terminate();
+        let (code, log) = self.wait();
+        assert_eq!(code, Some(0), "{log}");
+        log
+    }
+
     /// The exit code, and what it logged after it was listening.
     pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
@@ -166,10 +174,7 @@ pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, Str
 
 #[test]
 fn it_ends_with_0_when_it_is_asked_to() {
-    let server = Process::start(&[]);
-    server.terminate();
-    let (code, log) = server.wait();
-    assert_eq!(code, Some(0), "{log}");
+    let log = Process::start(&[]).stop();
     assert!(log.contains("SIGTERM") && log.contains("stopped"), "{log}");
 }
 

@@ -17,4 +17,5 @@ mod metrics;
 mod raw;
 mod shutdown;
 mod starting;
+mod telemetry;
 mod tls;
