@@ -11,8 +11,9 @@ use prometheus::{
 use tracing::{Instrument, debug_span};
 
 use crate::{
-    CacheStatus, Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Error, ErrorKind, Key,
+    KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 
 /// Counts and times what goes through a store, and gives each operation a `tracing` span (level debug).
@@ -37,6 +38,7 @@ struct Durations {
     write: Histogram,
     transact: Histogram,
     scan: Histogram,
+    changes: Histogram,
     stats: Histogram,
 }
 
@@ -93,6 +95,7 @@ impl ObservedStore {
                 write: duration("write"),
                 transact: duration("transact"),
                 scan: duration("scan"),
+                changes: duration("changes"),
                 stats: duration("stats"),
             },
             errors,
@@ -172,6 +175,14 @@ impl KvStore for ObservedStore {
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         let call = self.inner().scan(options).instrument(debug_span!("scan"));
         self.observe("scan", &self.durations.scan, call).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        let call = self
+            .inner()
+            .changes(options)
+            .instrument(debug_span!("changes"));
+        self.observe("changes", &self.durations.changes, call).await
     }
 
     async fn stats(&self) -> Result<Stats> {
