@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::{
-    Capabilities, ComponentHealth, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page,
-    ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, ErrorKind, Key, KvStore, Operation,
+    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
 };
 
 /// Reads that arrive while others are being done are read together, each key once.
@@ -114,6 +114,10 @@ impl KvStore for CoalescedStore {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.inner().scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.inner().changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {

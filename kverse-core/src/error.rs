@@ -28,6 +28,8 @@ pub enum ErrorKind {
     StorageFull,
     /// No answer in time: a write may or may not have been stored.
     Timeout,
+    /// What was asked to go on from is no longer kept, or never was: a position in the feed of changes.
+    Gone,
     /// This store cannot do this at all.
     Unsupported,
     /// Stored data cannot be read back as what was written.
@@ -38,7 +40,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidInput,
         Self::TooLarge,
         Self::PreconditionFailed,
@@ -46,6 +48,7 @@ impl ErrorKind {
         Self::Unavailable,
         Self::StorageFull,
         Self::Timeout,
+        Self::Gone,
         Self::Unsupported,
         Self::Corrupt,
         Self::Internal,
@@ -61,6 +64,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Timeout => "timeout",
+            Self::Gone => "gone",
             Self::Unsupported => "unsupported",
             Self::Corrupt => "corrupt",
             Self::Internal => "internal",

@@ -10,8 +10,8 @@ use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::cached::{with_write_fence, write_fence};
 use crate::calls::{Batch, Call, WriteResults};
 use crate::{
-    Capabilities, ComponentHealth, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome,
-    Result, ScanOptions, Stats, Write,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Key, KvStore, Operation,
+    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
 };
 
 /// Writes that arrive while a batch is being written form the next batch (group commit: DeWitt et al., 1984). With no
@@ -112,6 +112,10 @@ impl KvStore for GroupCommitStore {
         self.inner().scan(options).await
     }
 
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.inner().changes(options).await
+    }
+
     async fn stats(&self) -> Result<Stats> {
         self.inner().stats().await
     }
@@ -185,6 +189,10 @@ mod tests {
 
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             self.0.scan(options).await
+        }
+
+        async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+            self.0.changes(options).await
         }
 
         async fn stats(&self) -> Result<Stats> {

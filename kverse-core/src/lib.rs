@@ -53,6 +53,7 @@ mod answer;
 mod batch_queue;
 pub mod cached;
 mod calls;
+mod changes;
 mod clock;
 mod coalesced;
 mod entry;
@@ -72,6 +73,7 @@ mod version;
 mod write;
 
 pub use cached::{CachedStore, MemoryCache};
+pub use changes::{Change, ChangeKind, ChangePage, ChangePosition, ChangesOptions};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use coalesced::CoalescedStore;
 pub use entry::{ContentType, Entry};

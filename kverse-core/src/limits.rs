@@ -20,7 +20,7 @@ pub struct Limits {
     /// Most bytes of keys and values in one batch or transaction, and of the values that one read or transaction finds.
     /// Default 16 MiB.
     pub max_batch_bytes: usize,
-    /// Most entries on one page of a scan. Default 1000.
+    /// Most entries on one page of a scan, and changes on one page of the feed. Default 1000.
     pub max_page_entries: usize,
     /// A page of a scan ends once its keys and values reach this many bytes. Default 4 MiB.
     pub max_page_bytes: usize,

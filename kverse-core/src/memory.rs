@@ -1,6 +1,9 @@
 //! A store in memory.
 
-use std::collections::BTreeMap;
+mod feed;
+mod rows;
+
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::ops::Bound;
@@ -9,41 +12,46 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::feed::Feed;
+use self::rows::Rows;
 use crate::row::{self, Applied, Row};
 use crate::{
-    CacheStatus, Capabilities, Clock, ComponentHealth, Error, ErrorKind, Key, KvStore, Limits,
-    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats,
-    SystemClock, Timestamp, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangeKind, ChangePage, ChangesOptions, Clock, ComponentHealth,
+    Error, ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, ReadOutcome, Result,
+    ScanEntry, ScanOptions, Stats, SystemClock, Timestamp, Write, WriteOutcome,
 };
 
-type Rows = BTreeMap<Key, Row>;
-
 /// A store in memory: a sorted map behind one lock. Nothing survives the process. Memory grows with what is stored; there
-/// is no eviction. Expired entries and old tombstones are removed when writes come by.
+/// is no eviction. Old tombstones are removed when writes come by, and expired entries then or when changes are read. The
+/// feed has the last [`CHANGES_KEPT`](Self::CHANGES_KEPT) changes.
 #[derive(Debug)]
 pub struct MemoryStore {
-    rows: Mutex<Swept>,
+    state: Mutex<State>,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
 
 #[derive(Debug)]
-struct Swept {
+struct State {
     rows: Rows,
+    feed: Feed,
     next_sweep: Timestamp,
 }
 
 impl MemoryStore {
     /// How long the tombstone of a deleted key is kept: 24 hours.
     pub const TOMBSTONE_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+    /// How many changes the feed keeps unless [`with_changes_kept`](Self::with_changes_kept) says otherwise: 65,536.
+    pub const CHANGES_KEPT: usize = 1 << 16;
     const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
     /// An empty store.
     pub fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
         let next_sweep = clock.now().saturating_add(Self::SWEEP_INTERVAL);
         Self {
-            rows: Mutex::new(Swept {
-                rows: Rows::new(),
+            state: Mutex::new(State {
+                rows: Rows::default(),
+                feed: Feed::new(Self::CHANGES_KEPT),
                 next_sweep,
             }),
             clock,
@@ -51,27 +59,45 @@ impl MemoryStore {
         }
     }
 
-    /// The lock is only held for map operations that leave the map whole, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, Swept> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same with a feed of so many changes, which begins anew; 0 switches it off.
+    #[must_use]
+    pub fn with_changes_kept(self, changes: usize) -> Self {
+        self.lock().feed = Feed::new(changes);
+        self
     }
 
-    fn sweep(swept: &mut Swept, now: Timestamp) {
-        if now < swept.next_sweep {
+    /// The lock is only held for map operations that leave the map whole, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn sweep(&mut self, now: Timestamp) {
+        if now < self.next_sweep {
             return;
         }
-        swept.next_sweep = now.saturating_add(Self::SWEEP_INTERVAL);
-        let kept_since = now.saturating_sub(Self::TOMBSTONE_RETENTION).as_micros();
-        swept
-            .rows
-            .retain(|_, row| row.value.is_some() || row.version.get() >= kept_since);
-        for row in swept
-            .rows
-            .values_mut()
-            .filter(|row| row.value.is_some() && !row.is_live(now))
-        {
-            *row = row.tombstone(now);
+        self.next_sweep = now.saturating_add(MemoryStore::SWEEP_INTERVAL);
+        let kept_since = now.saturating_sub(MemoryStore::TOMBSTONE_RETENTION);
+        self.rows.forget(kept_since);
+        self.bury_expired(now);
+    }
+
+    fn bury_expired(&mut self, now: Timestamp) {
+        while let Some((key, version)) = self.rows.bury_one(now) {
+            self.feed.record(key, version, ChangeKind::Expire);
         }
+    }
+
+    fn write(&mut self, write: &Write, now: Timestamp) -> Result<WriteOutcome> {
+        let applied = row::apply(self.rows.get(&write.key), write, now)?;
+        let outcome = applied.outcome();
+        if let Applied::Changed(row, _) = applied {
+            self.feed
+                .record(write.key.clone(), row.version, row.change_kind());
+            self.rows.insert(write.key.clone(), row);
+        }
+        Ok(outcome)
     }
 }
 
@@ -88,24 +114,15 @@ impl fmt::Display for MemoryStore {
     }
 }
 
-fn write(rows: &mut Rows, write: &Write, now: Timestamp) -> Result<WriteOutcome> {
-    let applied = row::apply(rows.get(&write.key), write, now)?;
-    let outcome = applied.outcome();
-    if let Applied::Changed(row, _) = applied {
-        rows.insert(write.key.clone(), row);
-    }
-    Ok(outcome)
-}
-
 #[async_trait]
 impl KvStore for MemoryStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
         self.limits.check_batch(keys.len(), 0)?;
-        let swept = self.lock();
+        let state = self.lock();
         let now = self.clock.now();
         let mut budget = self.limits.read_budget();
         let read = |key| {
-            let entry = swept.rows.get(key).and_then(|row| row.entry(now));
+            let entry = state.rows.get(key).and_then(|row| row.entry(now));
             budget.spend(entry.as_ref())?;
             Ok(ReadOutcome::new(entry, CacheStatus::Off))
         };
@@ -115,13 +132,13 @@ impl KvStore for MemoryStore {
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<WriteOutcome>>> {
         self.limits
             .check_batch(writes.len(), writes.iter().map(Write::size).sum())?;
-        let mut swept = self.lock();
+        let mut state = self.lock();
         let now = self.clock.now();
-        Self::sweep(&mut swept, now);
+        state.sweep(now);
         let mut one = |w: &Write| {
             self.limits
                 .check_write(w)
-                .and_then(|()| write(&mut swept.rows, w, now))
+                .and_then(|()| state.write(w, now))
         };
         Ok(writes.iter().map(&mut one).collect())
     }
@@ -131,49 +148,58 @@ impl KvStore for MemoryStore {
             operations.len(),
             operations.iter().map(Operation::size).sum(),
         )?;
-        let mut swept = self.lock();
+        let mut state = self.lock();
         let now = self.clock.now();
-        // The rows that the transaction touches, changed aside and put back only if all of it can be done.
-        let mut touched: Rows = Rows::new();
-        for operation in &operations {
-            if let Some((key, row)) = swept.rows.get_key_value(operation.key()) {
-                touched.insert(key.clone(), row.clone());
-            }
-        }
+        // The rows that the transaction changes, aside until all of it can be done; and every change of them.
+        let mut changed: HashMap<Key, Row> = HashMap::new();
+        let mut changes = Vec::new();
         let mut outcomes = Vec::with_capacity(operations.len());
         let mut budget = self.limits.read_budget();
         for (index, operation) in operations.iter().enumerate() {
+            let key = operation.key();
+            let row = changed.get(key).or_else(|| state.rows.get(key));
             let outcome = match operation {
-                Operation::Get { key, precondition } => {
-                    let row = touched.get(key);
-                    row::check(*precondition, row, now).and_then(|()| {
+                Operation::Get { precondition, .. } => row::check(*precondition, row, now)
+                    .and_then(|()| {
                         let entry = row.and_then(|row| row.entry(now));
                         budget.spend(entry.as_ref())?;
                         Ok(OperationOutcome::Get(entry))
-                    })
-                }
+                    }),
                 Operation::Write(w) => self
                     .limits
                     .check_write(w)
-                    .and_then(|()| write(&mut touched, w, now))
-                    .map(OperationOutcome::Write),
+                    .and_then(|()| row::apply(row, w, now))
+                    .map(|applied| {
+                        let outcome = applied.outcome();
+                        if let Applied::Changed(row, _) = applied {
+                            changes.push((key.clone(), row.version, row.change_kind()));
+                            changed.insert(key.clone(), row);
+                        }
+                        OperationOutcome::Write(outcome)
+                    }),
             };
             outcomes.push(outcome.map_err(|error| error.in_transaction(index))?);
         }
-        swept.rows.extend(touched);
+        for (key, row) in changed {
+            state.rows.insert(key, row);
+        }
+        for (key, version, kind) in changes {
+            state.feed.record(key, version, kind);
+        }
         Ok(outcomes)
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         options.check(&self.limits)?;
-        let swept = self.lock();
+        let state = self.lock();
         let now = self.clock.now();
         let start = match &options.start_after {
             Some(key) if key.as_str() >= options.prefix.as_str() => Bound::Excluded(key.as_str()),
             _ => Bound::Included(options.prefix.as_str()),
         };
-        let entries = swept
+        let entries = state
             .rows
+            .by_key()
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(|(key, _)| options.prefix.matches(key))
             .filter_map(|(key, row)| {
@@ -188,10 +214,21 @@ impl KvStore for MemoryStore {
         Ok(page)
     }
 
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        options.check(&self.limits)?;
+        let mut state = self.lock();
+        if !state.feed.is_on() {
+            return Err(Error::no_changes());
+        }
+        state.bury_expired(self.clock.now());
+        state.feed.page(&options)
+    }
+
     async fn stats(&self) -> Result<Stats> {
-        let swept = self.lock();
+        let state = self.lock();
         let now = self.clock.now();
-        let items = swept.rows.values().filter(|row| row.is_live(now)).count();
+        let rows = state.rows.by_key();
+        let items = rows.values().filter(|row| row.is_live(now)).count();
         Ok(Stats::new(items as u64, now))
     }
 
@@ -200,7 +237,7 @@ impl KvStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(self.limits)
+        Capabilities::new(self.limits).with_changes(self.lock().feed.is_on())
     }
 }
 

@@ -12,8 +12,9 @@ use prometheus::{
 use tracing::{Instrument, debug_span};
 
 use crate::{
-    CacheStatus, Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Error, ErrorKind, Key,
+    KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 
 /// Counts and times what goes through a store, and gives each operation a `tracing` span (level debug).
@@ -39,6 +40,7 @@ struct Calls {
     write: Series,
     transact: Series,
     scan: Series,
+    changes: Series,
     stats: Series,
 }
 
@@ -131,6 +133,7 @@ impl ObservedStore {
                 write: series("write"),
                 transact: series("transact"),
                 scan: series("scan"),
+                changes: series("changes"),
                 stats: series("stats"),
             },
             errors,
@@ -210,6 +213,14 @@ impl KvStore for ObservedStore {
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         let call = self.inner().scan(options).instrument(debug_span!("scan"));
         self.observe(&self.calls.scan, call).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        let call = self
+            .inner()
+            .changes(options)
+            .instrument(debug_span!("changes"));
+        self.observe(&self.calls.changes, call).await
     }
 
     async fn stats(&self) -> Result<Stats> {

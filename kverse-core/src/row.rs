@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::entry::is_expired;
 use crate::{
-    ContentType, Entry, Error, Precondition, Result, Timestamp, Version, Write, WriteAction,
-    WriteId, WriteOutcome,
+    ChangeKind, ContentType, Entry, Error, Precondition, Result, Timestamp, Version, Write,
+    WriteAction, WriteId, WriteOutcome,
 };
 
 /// What a backend keeps of a key.
@@ -60,7 +60,8 @@ impl Row {
         })
     }
 
-    /// The tombstone that a sweeper puts in the place of an expired row.
+    /// The tombstone that a sweeper puts in the place of an expired row. Still that of the last write: a retry of it is not
+    /// done again.
     #[must_use]
     pub fn tombstone(&self, now: Timestamp) -> Self {
         Self {
@@ -68,8 +69,16 @@ impl Row {
             value: None,
             content_type: None,
             expires_at: None,
-            write_id: WriteId::random(),
-            existed: true,
+            write_id: self.write_id,
+            existed: self.existed,
+        }
+    }
+
+    /// What the write that left this row behind did.
+    pub fn change_kind(&self) -> ChangeKind {
+        match self.value {
+            Some(_) => ChangeKind::Put,
+            None => ChangeKind::Delete,
         }
     }
 }

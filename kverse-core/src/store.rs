@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Entry, Error, Key, Limits, Operation, OperationOutcome, Page, Result, ScanOptions, Timestamp,
-    Write, WriteOutcome,
+    ChangePage, ChangesOptions, Entry, Error, Key, Limits, Operation, OperationOutcome, Page,
+    Result, ScanOptions, Timestamp, Write, WriteOutcome,
 };
 
 /// A key-value store: a backend, or a wrapper around another store.
@@ -66,6 +66,26 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     /// `InvalidInput` and `TooLarge` for a page size out of bounds.
     async fn scan(&self, options: ScanOptions) -> Result<Page>;
 
+    /// Reads the feed of changes, a page at a time: all that happened to the keys with a prefix since a position.
+    ///
+    /// - Every change that was answered is in the feed, at least once, until it is no longer kept; a store may show it a
+    ///   moment later. A write that changed nothing has none: a failed condition, a replay, a delete of an absent key.
+    /// - The changes of a key come in the order of its versions. Those of a transaction follow each other, in its order;
+    ///   a page may end between them.
+    /// - What is on a page was committed before: a read that follows finds the version of the change or a later one.
+    /// - An entry that ends is an [`Expire`](crate::ChangeKind::Expire) once the store has noticed, which takes about a
+    ///   second; if the key was written before that, its next change tells.
+    /// - A page is bounded by [`ChangesOptions::limit`] and by what is looked at to find the prefix
+    ///   ([`ChangesOptions::EXAMINED`]): it may be empty, and yet its position further. Nothing is lost or repeated by
+    ///   going on from the position of a page, or of a change.
+    /// - From no position, the page is empty and its position the present one: everything answered from then on comes
+    ///   after it, and some of what was answered just before may.
+    ///
+    /// # Errors
+    /// `Gone` for a position whose changes are no longer all kept, or that this feed never gave. `InvalidInput` and
+    /// `TooLarge` for a page size out of bounds. `Unsupported` if the store has no feed: see [`Capabilities::changes`].
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage>;
+
     /// Counts what is stored.
     async fn stats(&self) -> Result<Stats>;
 
@@ -96,6 +116,10 @@ impl<S: KvStore + ?Sized> KvStore for Arc<S> {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         (**self).scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        (**self).changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {
@@ -226,16 +250,19 @@ pub struct Capabilities {
     /// Whether others may write the same data without going through this store. Then an in-process cache in front of it
     /// would serve stale reads.
     pub shared: bool,
+    /// Whether it has a feed of changes.
+    pub changes: bool,
     /// The limits that the store enforces.
     pub limits: Limits,
 }
 
 impl Capabilities {
-    /// Capabilities with these limits: neither durable nor shared.
+    /// Capabilities with these limits: neither durable nor shared, without changes.
     pub fn new(limits: Limits) -> Self {
         Self {
             durable: false,
             shared: false,
+            changes: false,
             limits,
         }
     }
@@ -251,6 +278,13 @@ impl Capabilities {
     #[must_use]
     pub fn with_shared(mut self, shared: bool) -> Self {
         self.shared = shared;
+        self
+    }
+
+    /// The same, with a feed of changes or without.
+    #[must_use]
+    pub fn with_changes(mut self, changes: bool) -> Self {
+        self.changes = changes;
         self
     }
 }

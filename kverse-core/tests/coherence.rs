@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use kverse_core::cached::{Cache, Fill, Finish, Lease, Lookup, Mark};
 use kverse_core::{
-    CacheStatus, CachedStore, Capabilities, ComponentHealth, Entry, ErrorKind, Key, KvStore,
-    KvStoreExt, MemoryCache, MemoryStore, Operation, OperationOutcome, Page, ReadOutcome, Result,
-    ScanOptions, Stats, SystemClock, Version, Write, WriteOutcome,
+    CacheStatus, CachedStore, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Entry,
+    ErrorKind, Key, KvStore, KvStoreExt, MemoryCache, MemoryStore, Operation, OperationOutcome,
+    Page, ReadOutcome, Result, ScanOptions, Stats, SystemClock, Version, Write, WriteOutcome,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -261,6 +261,10 @@ impl KvStore for Yielding {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.store.scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.store.changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {

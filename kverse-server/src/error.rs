@@ -69,6 +69,7 @@ pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Gone => StatusCode::GONE,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         // Corrupt, Internal, and what is yet to come.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -208,7 +209,10 @@ mod tests {
     #[test]
     fn every_kind_has_its_status() {
         let statuses = ErrorKind::ALL.map(|kind| status(kind).as_u16());
-        assert_eq!(statuses, [422, 413, 412, 409, 503, 507, 504, 501, 500, 500]);
+        assert_eq!(
+            statuses,
+            [422, 413, 412, 409, 503, 507, 504, 410, 501, 500, 500]
+        );
     }
 
     #[test]

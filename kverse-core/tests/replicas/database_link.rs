@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kverse_core::cached::write_fence;
 use kverse_core::{
-    Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, Operation, OperationOutcome,
-    Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Error, ErrorKind, Key, KvStore,
+    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 use tokio::time::{Instant, sleep};
 
@@ -70,6 +71,12 @@ impl KvStore for DatabaseLink {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.0.database(self.0.world.database.scan(options)).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.0
+            .database(self.0.world.database.changes(options))
+            .await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kverse_core::{
-    CacheStatus, Capabilities, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Version, Write, WriteAction,
-    WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Entry, Error,
+    ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions,
+    Stats, Version, Write, WriteAction, WriteOutcome,
 };
 use kverse_server::{Config, bind, serve};
 use kverse_store::postgres::{PostgresConfig, PostgresStore};
@@ -124,6 +124,10 @@ impl KvStore for NaiveStore {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.database.scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.database.changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kverse_core::{
-    Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, MemoryStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Error, ErrorKind, Key, KvStore,
+    MemoryStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +45,10 @@ impl KvStore for ReadOnly {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.0.scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.0.changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kverse_core::{
-    CacheStatus, Capabilities, ComponentHealth, Cursor, Error, ErrorKind, Key, KvStore, Limits,
-    Operation, OperationOutcome, Page, Precondition, ReadOutcome, Result, ScanEntry, ScanOptions,
-    Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Cursor, Error,
+    ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, Precondition, ReadOutcome,
+    Result, ScanEntry, ScanOptions, Stats, Write, WriteOutcome,
 };
 use reqwest::Method;
 use url::Url;
@@ -172,6 +172,10 @@ impl KvStore for HttpStore {
         }
         let response: KeysResponse = self.connection.get(url).await?;
         page(&options, response)
+    }
+
+    async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
+        Err(Error::no_changes())
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use kverse_core::{
-    CacheStatus, Capabilities, Clock, ComponentHealth, Entry, Error, ErrorKind, Key, KvStore,
-    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanEntry, ScanOptions, Stats,
-    Timestamp, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Entry, Error,
+    ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanEntry,
+    ScanOptions, Stats, Timestamp, Write, WriteOutcome,
 };
 use prometheus::Registry;
 
@@ -296,6 +296,10 @@ impl KvStore for PostgresStore {
             .collect::<Result<Vec<ScanEntry>>>()?;
         let Ok(page) = Page::collect(&options, entries.into_iter().map(Ok::<_, Infallible>));
         Ok(page)
+    }
+
+    async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
+        Err(Error::no_changes())
     }
 
     async fn stats(&self) -> Result<Stats> {

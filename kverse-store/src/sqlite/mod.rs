@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use diesel::connection::{Connection, SimpleConnection};
 use kverse_core::{
-    CacheStatus, Capabilities, Clock, ComponentHealth, Error, ErrorKind, Key, KvStore, Limits,
-    Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
-    WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Error,
+    ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, ReadOutcome, Result,
+    ScanOptions, Stats, Write, WriteOutcome,
 };
 
 use self::error::{SqliteError, while_opening};
@@ -221,6 +221,10 @@ impl KvStore for SqliteStore {
             statements::load_page(connection, &options, now)
         };
         self.readers.run(&self.queue, scan).await
+    }
+
+    async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
+        Err(Error::no_changes())
     }
 
     async fn stats(&self) -> Result<Stats> {

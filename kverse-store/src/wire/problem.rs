@@ -51,6 +51,7 @@ impl Problem {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let kind = ErrorKind::from_code(&problem.code).unwrap_or(match problem.status {
+            410 => ErrorKind::Gone,
             400..500 => ErrorKind::InvalidInput,
             503 => ErrorKind::Unavailable,
             504 => ErrorKind::Timeout,
