@@ -153,6 +153,19 @@ impl Failure {
             .into()
     }
 
+    /// The same because of this operation of a batch or transaction.
+    pub(crate) fn with_operation(mut self, index: usize) -> Self {
+        self.error = self.error.with_operation(index);
+        self
+    }
+
+    /// The body of the answer.
+    pub(crate) fn problem(&self) -> Problem {
+        let mut problem = Problem::new(&self.error, self.status.as_u16(), title(self.status));
+        self.code.clone_into(&mut problem.code);
+        problem
+    }
+
     /// The code that the client sees.
     pub(crate) fn code(&self) -> &'static str {
         self.code
@@ -188,8 +201,6 @@ impl ResponseError for Failure {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut problem = Problem::new(&self.error, self.status.as_u16(), title(self.status));
-        self.code.clone_into(&mut problem.code);
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
         if let Some(allow) = self.allow {
@@ -198,7 +209,7 @@ impl ResponseError for Failure {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
-        response.json(problem)
+        response.json(self.problem())
     }
 }
 

@@ -41,6 +41,7 @@
 //! body.
 #![deny(missing_docs)]
 
+mod access;
 mod app;
 mod config;
 mod dashboard;
@@ -139,7 +140,7 @@ pub async fn serve(
     let state = state::State::new(store, metrics, config)?;
     tracing::info!(
         address = %listener.local_addr()?,
-        store = %state.store(),
+        store = %served,
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use kverse_core::{KvStore, Limits};
+use kverse_store::tokens::Verb;
 use prometheus::Registry;
 
+use crate::access::{GuardedStore, Target};
+use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::{Config, StartError};
 
@@ -21,7 +25,7 @@ pub(crate) async fn open(
 /// What every request needs.
 #[derive(Debug)]
 pub(crate) struct State {
-    store: Arc<dyn KvStore>,
+    store: GuardedStore,
     pub(crate) limits: Limits,
     pub(crate) body_timeout: Duration,
     pub(crate) metrics: Registry,
@@ -38,13 +42,24 @@ impl State {
             limits: store.capabilities().limits,
             body_timeout: config.body_timeout,
             http: HttpMetrics::new(&metrics)?,
-            store,
+            store: GuardedStore::new(store),
             metrics,
         })
     }
 
-    pub(crate) fn store(&self) -> &dyn KvStore {
-        &*self.store
+    /// The store, if the request may do this with it: see [`GuardedStore::authorize`].
+    pub(crate) fn authorize<'a>(
+        &self,
+        request: &HttpRequest,
+        verb: Verb,
+        target: impl Into<Target<'a>>,
+    ) -> Result<&Arc<dyn KvStore>, Failure> {
+        self.store.authorize(request, verb, target)
+    }
+
+    /// What is known of the store without asking for it.
+    pub(crate) fn store(&self) -> &GuardedStore {
+        &self.store
     }
 
     /// The longest JSON form of this many bytes of keys and values: a control character takes six (`\u0000`).

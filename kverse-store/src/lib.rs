@@ -42,6 +42,7 @@ mod schema;
 pub mod sqlite;
 #[cfg(all(feature = "testing", unix))]
 pub mod testing;
+pub mod tokens;
 #[cfg(feature = "wire")]
 pub mod wire;
 

@@ -1,12 +1,15 @@
 //! Many operations in one request: each on its own, or all or none.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use kverse_core::{
-    Error, Key, Operation, OperationOutcome, Precondition, ReadBudget, ReadOutcome, Result, Write,
-    WriteAction, WriteOutcome,
+    Error, Key, KvStore, Limits, Operation, OperationOutcome, Precondition, ReadBudget,
+    ReadOutcome, Write, WriteAction, WriteOutcome,
 };
+use kverse_store::tokens::Verb;
 use kverse_store::wire::{BatchResponse, OperationRequest, OperationResponse};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,25 +39,36 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
     let mut budget = state.limits.read_budget();
     let mut rest = operations.into_iter().peekable();
     while let Some(first) = rest.next() {
+        let store = match allow(&request, &state, &first) {
+            Ok(store) => store,
+            Err(refused) => {
+                results.push(OperationResponse::error(refused.problem()));
+                continue;
+            }
+        };
+        let joins = |next: &Operation| allow(&request, &state, next).is_ok();
         let (run, count) = match first {
             Operation::Get { key, .. } => {
                 let mut keys = vec![key];
                 while let Some(Operation::Get { key, .. }) =
-                    rest.next_if(|next| matches!(next, Operation::Get { .. }))
+                    rest.next_if(|next| matches!(next, Operation::Get { .. }) && joins(next))
                 {
                     keys.push(key);
                 }
-                (read(&state, &keys, &mut budget).await, keys.len())
+                (
+                    read(store, &state.limits, &keys, &mut budget).await,
+                    keys.len(),
+                )
             }
             Operation::Write(write) => {
                 let mut writes = vec![write];
                 while let Some(Operation::Write(write)) =
-                    rest.next_if(|next| matches!(next, Operation::Write(_)))
+                    rest.next_if(|next| matches!(next, Operation::Write(_)) && joins(next))
                 {
                     writes.push(write);
                 }
                 let count = writes.len();
-                (write_all(&state, writes).await, count)
+                (write_all(store, writes).await, count)
             }
         };
         match run {
@@ -70,21 +84,36 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
     Ok(HttpResponse::Ok().json(BatchResponse { results }))
 }
 
+/// The store, if the request may do this operation with it.
+fn allow<'a>(
+    request: &HttpRequest,
+    state: &'a State,
+    operation: &Operation,
+) -> Result<&'a Arc<dyn KvStore>, Failure> {
+    let (verb, key) = match operation {
+        Operation::Get { key, .. } => (Verb::Read, key),
+        Operation::Write(write) if is_delete(write) => (Verb::Delete, &write.key),
+        Operation::Write(write) => (Verb::Write, &write.key),
+    };
+    state.authorize(request, verb, key)
+}
+
 /// Reads until the values of the whole answer are more than one read may find. The get that is too much, and those after
 /// it, are refused: nobody has to hold a thousand of the largest values in memory.
 async fn read(
-    state: &State,
+    store: &Arc<dyn KvStore>,
+    limits: &Limits,
     keys: &[Key],
     budget: &mut ReadBudget,
-) -> Result<Vec<OperationResponse>> {
+) -> kverse_core::Result<Vec<OperationResponse>> {
     // So few at a time that the store refuses none of them, however large the values are.
-    let at_once = (state.limits.max_batch_bytes / state.limits.max_value_bytes).max(1);
+    let at_once = (limits.max_batch_bytes / limits.max_value_bytes).max(1);
     let mut results = Vec::with_capacity(keys.len());
     for chunk in keys.chunks(at_once) {
         // Nothing more is read once the answer is full.
         let mut full = budget.spend(None);
         if full.is_ok() {
-            for ReadOutcome { entry, .. } in state.store().read(chunk).await? {
+            for ReadOutcome { entry, .. } in store.read(chunk).await? {
                 full = budget.spend(entry.as_ref());
                 if full.is_err() {
                     break;
@@ -101,10 +130,13 @@ async fn read(
     Ok(results)
 }
 
-async fn write_all(state: &State, writes: Vec<Write>) -> Result<Vec<OperationResponse>> {
+async fn write_all(
+    store: &Arc<dyn KvStore>,
+    writes: Vec<Write>,
+) -> kverse_core::Result<Vec<OperationResponse>> {
     let deletes: Vec<bool> = writes.iter().map(is_delete).collect();
-    let outcomes = state.store().write(writes).await?;
-    let response = |(outcome, delete): (&Result<WriteOutcome>, bool)| match outcome {
+    let outcomes = store.write(writes).await?;
+    let response = |(outcome, delete): (&kverse_core::Result<WriteOutcome>, bool)| match outcome {
         Ok(outcome) => written(outcome, delete),
         Err(error) => OperationResponse::error(problem(error)),
     };
@@ -122,7 +154,17 @@ pub(crate) async fn transaction(
         .iter()
         .map(|operation| matches!(operation, Operation::Write(write) if is_delete(write)))
         .collect();
-    let outcomes = state.store().transact(operations).await?;
+    let mut granted = None;
+    for (index, operation) in operations.iter().enumerate() {
+        let store = allow(&request, &state, operation);
+        granted = Some(store.map_err(|refused| refused.with_operation(index))?);
+    }
+    let Some(store) = granted else {
+        // Nothing is to be done.
+        let results = Vec::new();
+        return Ok(HttpResponse::Ok().json(BatchResponse { results }));
+    };
+    let outcomes = store.transact(operations).await?;
     let response = |(outcome, delete): (&OperationOutcome, bool)| match outcome {
         OperationOutcome::Get(entry) => OperationResponse::get(entry.as_ref()),
         OperationOutcome::Write(outcome) => written(outcome, delete),

@@ -1,8 +1,9 @@
 //! What the answers about one key have in common: headers, and what is not JSON or bytes.
 
-use actix_web::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{ETAG, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use kverse_core::{Entry, Key, KvStoreExt, ReadOutcome, Timestamp, Version, WriteOutcome};
+use kverse_store::tokens::Verb;
 
 use crate::error::Failure;
 use crate::extract::ReadCondition;
@@ -20,9 +21,14 @@ pub(crate) enum Found {
 }
 
 /// Reads a key as the headers of the request say.
-pub(crate) async fn read(state: &State, headers: &HeaderMap, key: &Key) -> Result<Found, Failure> {
-    let condition = ReadCondition::parse(headers)?;
-    let ReadOutcome { entry, cache, .. } = state.store().lookup(key).await?;
+pub(crate) async fn read(
+    request: &HttpRequest,
+    state: &State,
+    key: &Key,
+) -> Result<Found, Failure> {
+    let store = state.authorize(request, Verb::Read, key)?;
+    let condition = ReadCondition::parse(request.headers())?;
+    let ReadOutcome { entry, cache, .. } = store.lookup(key).await?;
     let entry = entry.ok_or_else(Failure::key_not_found)?;
     let not_modified = condition.matches(entry.version);
     let mut response = if not_modified {

@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use kverse_core::{Cursor, Key, Prefix, ScanOptions};
+use kverse_store::tokens::Verb;
 use kverse_store::wire::KeysResponse;
 
 use super::Answer;
@@ -14,7 +15,11 @@ use crate::state::State;
 pub(crate) async fn list(request: HttpRequest, state: Data<State>) -> Answer {
     let options = options(&request, &state)?;
     let prefix = options.prefix.clone();
-    let page = state.store().scan(options).await?;
+    let store = state.authorize(&request, Verb::List, &prefix)?;
+    if options.include_values {
+        state.authorize(&request, Verb::Read, &prefix)?;
+    }
+    let page = store.scan(options).await?;
     Ok(HttpResponse::Ok().json(KeysResponse {
         keys: page.entries.into_iter().map(Into::into).collect(),
         common_prefixes: Vec::new(),

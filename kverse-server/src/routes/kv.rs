@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use kverse_core::{Expiry, Key, KvStoreExt, PutOptions, Write};
+use kverse_store::tokens::Verb;
 use kverse_store::wire::parse_ttl;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,7 @@ pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> Answer {
     if wants_bytes(request.headers()) {
         return raw::get_key(&request, &state, &key).await;
     }
-    match entry::read(&state, request.headers(), &key).await? {
+    match entry::read(&request, &state, &key).await? {
         Found::NotModified(response) => Ok(response),
         Found::Entry(entry, mut response) => {
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
@@ -112,10 +113,11 @@ async fn put_json(request: &HttpRequest, payload: Payload, state: &State) -> Ans
     let PutRequest { key, value, ttl } =
         parse_json(&body).map_err(|failure| Failure::invalid(failure.to_string()))?;
     let expiry = ttl.as_deref().map_or(Ok(Expiry::Never), parse_ttl)?;
-    let write =
-        Write::put(Key::new(key)?, value).with_options(PutOptions::default().with_expiry(expiry));
+    let key = Key::new(key)?;
+    let store = state.authorize(request, Verb::Write, &key)?;
+    let write = Write::put(key, value).with_options(PutOptions::default().with_expiry(expiry));
     let write = with_conditions(write, request.headers())?;
-    let outcome = state.store().write_one(write).await?;
+    let outcome = store.write_one(write).await?;
     let mut response = HttpResponse::Ok();
     entry::written(&mut response, &outcome);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
@@ -134,8 +136,9 @@ pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
     if wants_bytes(request.headers()) {
         return raw::delete_key(&request, &state, key).await;
     }
+    let store = state.authorize(&request, Verb::Delete, &key)?;
     let write = with_conditions(Write::delete(key.clone()), request.headers())?;
-    let outcome = state.store().write_one(write).await?;
+    let outcome = store.write_one(write).await?;
     Ok(HttpResponse::Ok().json(Response {
         key: key.as_str(),
         deleted: outcome.existed,

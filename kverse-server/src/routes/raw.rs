@@ -7,6 +7,7 @@ use actix_web::http::header::{
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use kverse_core::{Expiry, Key, KvStoreExt, PutOptions, Write};
+use kverse_store::tokens::Verb;
 use kverse_store::wire::parse_ttl;
 
 use super::Answer;
@@ -44,7 +45,7 @@ pub(crate) async fn any(request: HttpRequest, payload: Payload, state: Data<Stat
 
 /// The value as it was stored. A browser that is led to it must not run it as ours.
 pub(super) async fn get_key(request: &HttpRequest, state: &State, key: &Key) -> Answer {
-    match entry::read(state, request.headers(), key).await? {
+    match entry::read(request, state, key).await? {
         Found::NotModified(response) => Ok(response),
         Found::Entry(entry, mut response) => {
             let stored = entry.content_type.as_ref();
@@ -68,6 +69,7 @@ pub(super) async fn put_key(
     key: Key,
     ttl: Option<&str>,
 ) -> Answer {
+    let store = state.authorize(request, Verb::Write, &key)?;
     refuse_partial(request.headers())?;
     let options = PutOptions::default()
         .with_content_type(stored_content_type(request)?)
@@ -84,7 +86,7 @@ pub(super) async fn put_key(
         Write::put(key, value).with_options(options),
         request.headers(),
     )?;
-    let outcome = state.store().write_one(write).await?;
+    let outcome = store.write_one(write).await?;
     let mut response = if outcome.existed {
         HttpResponse::Ok()
     } else {
@@ -95,8 +97,9 @@ pub(super) async fn put_key(
 }
 
 pub(super) async fn delete_key(request: &HttpRequest, state: &State, key: Key) -> Answer {
+    let store = state.authorize(request, Verb::Delete, &key)?;
     let write = with_conditions(Write::delete(key), request.headers())?;
-    let outcome = state.store().write_one(write).await?;
+    let outcome = store.write_one(write).await?;
     if !outcome.existed {
         return Err(Failure::key_not_found());
     }

@@ -2,10 +2,12 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use kverse_store::tokens::Verb;
 use kverse_store::wire::StatsResponse;
 use prometheus::{Encoder, TextEncoder};
 
 use super::Answer;
+use crate::access::Target;
 use crate::error::Failure;
 use crate::extract::query;
 use crate::state::State;
@@ -13,7 +15,8 @@ use crate::state::State;
 /// `GET /stats`
 pub(crate) async fn stats(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
-    let stats = state.store().stats().await?;
+    let store = state.authorize(&request, Verb::Monitor, Target::Service)?;
+    let stats = store.stats().await?;
     Ok(HttpResponse::Ok().json(StatsResponse {
         items: stats.items,
         as_of: stats.as_of,
@@ -29,6 +32,7 @@ pub(crate) async fn limits(request: HttpRequest, state: Data<State>) -> Answer {
 /// `GET /metrics`
 pub(crate) async fn metrics(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
+    state.authorize(&request, Verb::Monitor, Target::Service)?;
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     encoder

@@ -1,0 +1,5 @@
+//! Who may do what.
+
+mod authorize;
+
+pub(crate) use authorize::{GuardedStore, Target};

@@ -1,0 +1,5 @@
+//! Access tokens.
+
+mod verb;
+
+pub use self::verb::Verb;
