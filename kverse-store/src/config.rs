@@ -143,6 +143,11 @@ pub struct StoreConfig {
     pub guest: bool,
     /// For how long an `Unavailable` store is tried again when it is opened. Default 0: not at all.
     pub start_timeout: Duration,
+    /// How long a request to a remote server may take, retries included. Default 30 seconds. Databases have limits of their
+    /// own.
+    pub request_timeout: Duration,
+    /// How often a request to a remote server that surely had no effect is tried again: at most 2 times, the default.
+    pub retries: usize,
     /// How many bytes the in-process cache may hold; 0 switches it off. Default 64 MiB.
     pub cache_bytes: u64,
     /// The source of "now" for versions and expiry. Default: the machine's clock. PostgreSQL uses its own.
@@ -163,6 +168,8 @@ impl StoreConfig {
             redis_url: None,
             guest: false,
             start_timeout: Duration::ZERO,
+            request_timeout: Duration::from_secs(30),
+            retries: 2,
             cache_bytes: Self::DEFAULT_CACHE_BYTES,
             clock: Arc::new(SystemClock),
             metrics: None,
@@ -194,6 +201,20 @@ impl StoreConfig {
     #[must_use]
     pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout;
+        self
+    }
+
+    /// The same, waiting so long for a remote server.
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// The same with this many retries.
+    #[must_use]
+    pub fn with_retries(mut self, retries: usize) -> Self {
+        self.retries = retries;
         self
     }
 

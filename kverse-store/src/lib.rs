@@ -36,7 +36,6 @@ mod open;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -53,4 +52,5 @@ struct Readme;
 
 pub use config::{RedisUrl, StoreConfig, StoreUrl};
 pub use database_url::DatabaseUrl;
-pub use open::open;
+pub use open::{migrate, migrations, open};
+pub use schema::{Migration, MigrationState};

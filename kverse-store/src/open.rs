@@ -12,9 +12,12 @@ use kverse_core::{
 use crate::sqlite::{SqliteConfig, SqliteStore};
 use crate::{StoreConfig, StoreUrl};
 
+mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod start;
+
+pub use self::migrate::{migrate, migrations};
 
 /// How many reads a backend is asked for at the same time; what arrives meanwhile is read together.
 pub(crate) const READS_IN_FLIGHT: usize = 4;
@@ -82,7 +85,10 @@ async fn open_once(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
         StoreUrl::SqliteMemory => local(sqlite(SqliteConfig::in_memory(), config).await?, config),
         #[cfg(feature = "http")]
         StoreUrl::Http(url) => {
-            let options = crate::http::HttpOptions::default().with_limits(config.limits);
+            let options = crate::http::HttpOptions::default()
+                .with_limits(config.limits)
+                .with_request_timeout(config.request_timeout)
+                .with_retries(config.retries);
             Ok(Arc::new(
                 crate::http::HttpStore::connect(url.clone(), options).await?,
             ))

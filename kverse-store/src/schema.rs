@@ -1,25 +1,121 @@
 //! Schemas of databases, which are carried in the binary.
 
-use diesel::backend::Backend;
-use diesel::migration::{self, Migration, MigrationSource};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
-use kverse_core::{Error, ErrorKind};
+use std::fmt;
 
-/// Refuses, as `Unsupported`, a database whose schema a newer version made.
-pub(crate) fn check<DB: Backend>(
-    connection: &mut impl MigrationHarness<DB>,
-    migrations: EmbeddedMigrations,
-) -> migration::Result<Result<(), Error>> {
-    let known: Vec<_> = MigrationSource::<DB>::migrations(&migrations)?
-        .iter()
-        .map(|migration| migration.name().version().as_owned())
-        .collect();
-    let applied = connection.applied_migrations()?;
-    let unknown = applied.iter().find(|version| !known.contains(version));
-    Ok(unknown.map_or(Ok(()), |unknown| {
-        let message = format!(
-            "the database was made by a newer version of KVerse (schema {unknown}); use that version or a later one"
-        );
-        Err(Error::new(ErrorKind::Unsupported, message))
-    }))
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use embedded::{AppliedVersion, TableName, compare};
+
+/// A step in the making of a database's schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Migration {
+    /// Its name, which begins with a date: migrations are done in the order of their names.
+    pub name: String,
+    /// Whether it is done.
+    pub state: MigrationState,
+}
+
+/// Whether a [`Migration`] is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationState {
+    /// It was done before.
+    Applied,
+    /// It has been done by this call.
+    AppliedNow,
+    /// It is still to be done.
+    Pending,
+}
+
+impl MigrationState {
+    /// The state in a word or two.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::AppliedNow => "applied now",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+impl fmt::Display for MigrationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl Migration {
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state == MigrationState::Pending
+    }
+
+    /// The same after all that was pending has been done.
+    pub(crate) fn done(mut self) -> Self {
+        if self.is_pending() {
+            self.state = MigrationState::AppliedNow;
+        }
+        self
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod embedded {
+    use diesel::QueryableByName;
+    use diesel::backend::Backend;
+    use diesel::migration::{self, MigrationSource, MigrationVersion};
+    use diesel::sql_types::Text;
+    use diesel_migrations::EmbeddedMigrations;
+    use kverse_core::{Error, ErrorKind};
+
+    use super::{Migration, MigrationState};
+
+    /// A table that was looked for and found.
+    #[derive(QueryableByName)]
+    pub(crate) struct TableName {
+        #[diesel(sql_type = Text)]
+        #[expect(dead_code, reason = "that there is a row says it all")]
+        name: String,
+    }
+
+    /// The version of a migration that a database has.
+    #[derive(QueryableByName)]
+    pub(crate) struct AppliedVersion {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+
+    /// The state of each migration in a database that has these. Refuses, as `Unsupported`, a schema that a newer version
+    /// made.
+    pub(crate) fn compare<DB: Backend>(
+        applied: Vec<AppliedVersion>,
+        migrations: &EmbeddedMigrations,
+    ) -> migration::Result<Result<Vec<Migration>, Error>> {
+        let known = MigrationSource::<DB>::migrations(migrations)?;
+        let mut applied: Vec<_> = applied
+            .into_iter()
+            .map(|applied| MigrationVersion::from(applied.version))
+            .collect();
+        let mut found = Vec::with_capacity(known.len());
+        for migration in known {
+            let before = applied.len();
+            applied.retain(|version| *version != migration.name().version());
+            let state = if applied.len() < before {
+                MigrationState::Applied
+            } else {
+                MigrationState::Pending
+            };
+            found.push(Migration {
+                name: migration.name().to_string(),
+                state,
+            });
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(unknown) = applied.first() {
+            let message = format!(
+                "the database was made by a newer version of KVerse (schema {unknown}); use that version or a later one"
+            );
+            return Ok(Err(Error::new(ErrorKind::Unsupported, message)));
+        }
+        Ok(Ok(found))
+    }
 }

@@ -92,6 +92,21 @@ async fn a_server_that_stays_unavailable_is_tried_three_times() {
 }
 
 #[tokio::test]
+async fn retries_end_with_the_time_of_the_request() {
+    let server = Server::start(vec![unavailable()]);
+    // The pauses are 0.1 and 0.4 s: the second one does not fit in.
+    let options = HttpOptions::default().with_request_timeout(Duration::from_millis(400));
+    let error = server.store(options).stats().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(server.requests(), 2);
+
+    let server = Server::start(vec![unavailable()]);
+    let store = server.store(HttpOptions::default().with_retries(0));
+    store.stats().await.unwrap_err();
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
 async fn a_write_whose_connection_breaks_is_not_sent_again() {
     let server = Server::start(vec![CLOSED.to_owned()]);
     let store = server.store(HttpOptions::default());

@@ -1,6 +1,6 @@
 //! Requests with time limits, bounded answers and retries.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kverse_core::{Error, ErrorKind, Result};
@@ -16,13 +16,16 @@ use super::error::{self, Effect};
 /// The pauses before the second and the third attempt.
 const BACK_OFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
+/// A year: times that are longer cannot be reckoned with everywhere.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The connections to one server.
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
     /// Its path ends with a slash.
     base: Url,
-    max_answer_bytes: usize,
+    options: HttpOptions,
 }
 
 /// The status and the body of an answer.
@@ -48,10 +51,12 @@ impl Connection {
             // Refused only if another thread was faster.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
+        let mut options = *options;
+        options.request_timeout = options.request_timeout.min(LONGEST_TIMEOUT);
         let client = Client::builder()
             .user_agent(concat!("kverse-store/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.request_timeout)
+            // Less than the request may take: a write that was not even sent is known not to be stored.
+            .connect_timeout(options.connect_timeout.min(options.request_timeout / 2))
             // A redirected POST would come out as a GET.
             .redirect(reqwest::redirect::Policy::none())
             // The URL says where the server is; the environment has no say.
@@ -63,7 +68,7 @@ impl Connection {
         Ok(Self {
             client,
             base,
-            max_answer_bytes: options.max_answer_bytes,
+            options,
         })
     }
 
@@ -99,7 +104,8 @@ impl Connection {
         parse(answer.await?, effect)
     }
 
-    /// The answer of the first attempt that reached a server which could serve.
+    /// The answer of the first attempt that reached a server which could serve. All attempts together, and the pauses between
+    /// them, take no longer than the time-out of a request.
     ///
     /// Reads are tried again when no answer came, unless the time was up: a server that is slow is not asked for more. Of
     /// writes, only what surely was not done: when no connection was made, and after a 503, by which KVerse says that nothing was stored. A write whose answer went missing is not repeated: the id
@@ -111,16 +117,19 @@ impl Connection {
         body: Option<Bytes>,
         effect: Effect,
     ) -> Result<Answer> {
-        let mut pauses = BACK_OFF.into_iter();
+        let deadline = Instant::now() + self.options.request_timeout;
+        let mut pauses = BACK_OFF.into_iter().take(self.options.retries);
         loop {
+            let left = deadline.saturating_duration_since(Instant::now());
             let result = self
-                .once(method.clone(), url.clone(), body.clone(), effect)
+                .attempt(method.clone(), url.clone(), body.clone(), effect, left)
                 .await;
             let not_done = match &result {
                 Ok((status, _)) => *status == StatusCode::SERVICE_UNAVAILABLE,
                 Err(error) => error.kind() == ErrorKind::Unavailable,
             };
-            match pauses.next() {
+            let has_time = |pause: &Duration| Instant::now() + *pause < deadline;
+            match pauses.next().filter(has_time) {
                 Some(pause) if not_done => {
                     tracing::debug!(
                         pause_ms = pause.as_millis(),
@@ -134,17 +143,26 @@ impl Connection {
         }
     }
 
-    /// The answer of one attempt.
-    pub(super) async fn once(
+    /// The JSON text that a GET answers, without another attempt.
+    pub(super) async fn get_once(&self, url: Url, time: Duration) -> Result<Answer> {
+        let time = time.min(self.options.request_timeout);
+        self.attempt(Method::GET, url, None, Effect::Reads, time)
+            .await
+    }
+
+    /// The answer of one attempt, which takes no longer than this.
+    async fn attempt(
         &self,
         method: Method,
         url: Url,
         body: Option<Bytes>,
         effect: Effect,
+        time: Duration,
     ) -> Result<Answer> {
         let mut request = self
             .client
             .request(method, url)
+            .timeout(time)
             .header(ACCEPT, "application/json");
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
@@ -163,8 +181,8 @@ impl Connection {
             .map_err(|error| error::from_transport(error, effect))?
         {
             let bytes = body.len() + chunk.len();
-            if bytes > self.max_answer_bytes {
-                let limit = self.max_answer_bytes;
+            let limit = self.options.max_answer_bytes;
+            if bytes > limit {
                 let reason = format!(
                     "the server's answer has more than {limit} bytes: ask for less at once"
                 );

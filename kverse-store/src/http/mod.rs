@@ -14,7 +14,6 @@ use kverse_core::{
     ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, Precondition, ReadOutcome,
     Result, ScanEntry, ScanOptions, Stats, Write, WriteOutcome,
 };
-use reqwest::Method;
 use url::Url;
 
 use self::client::Connection;
@@ -30,7 +29,8 @@ use crate::wire::{
 /// certificate authorities that the system trusts; a user and password in the URL go along as basic authentication.
 /// Proxies that the environment names are not used, redirects are not followed.
 ///
-/// A request that did not reach the server, or that it answered with 503, is tried up to three times in half a second.
+/// A request that did not reach the server, or that it answered with 503, is tried up to three times in half a second, if
+/// there is time left.
 /// A write whose answer does not come ends in [`ErrorKind::Timeout`]: it may or may not be stored.
 ///
 /// [`Capabilities`]: shared, since anybody may write through the server, and not durable, since only the server knows
@@ -62,8 +62,7 @@ impl HttpStore {
         const PATIENCE: Duration = Duration::from_secs(2);
         let mut store = Self::new(url, options)?;
         let url = store.connection.url("limits");
-        let answer = store.connection.once(Method::GET, url, None, Effect::Reads);
-        if let Ok(Ok((_, body))) = tokio::time::timeout(PATIENCE, answer).await
+        if let Ok((_, body)) = store.connection.get_once(url, PATIENCE).await
             && let Ok(limits) = serde_json::from_slice(&body)
         {
             store.limits = limits;
@@ -189,10 +188,7 @@ impl KvStore for HttpStore {
         let mut url = self.connection.url("readyz");
         url.set_query(Some("verbose"));
         // Not retried: a check reports what is, and 503 is an answer.
-        let answer = self
-            .connection
-            .once(Method::GET, url, None, Effect::Reads)
-            .await;
+        let answer = self.connection.get_once(url, Duration::MAX).await;
         let ready = answer.and_then(|(status, body)| {
             serde_json::from_slice::<ReadyResponse>(&body).map_err(|cause| {
                 error::from_answer(status, &body, Effect::Reads).with_source(cause)

@@ -6,10 +6,12 @@ use kverse_core::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    /// How long a connection may take to be made. Default 5 s.
+    /// How long a connection may take to be made: no more than half of a request. Default 5 s.
     pub connect_timeout: Duration,
-    /// How long a request may take, from its first byte to the last of its answer. A retry starts anew. Default 30 s.
+    /// How long a request may take, from the connection to the last byte of the answer, retries included. Default 30 s.
     pub request_timeout: Duration,
+    /// How often a request that surely had no effect is tried again: at most 2 times, the default.
+    pub retries: usize,
     /// The limits that the server is taken to enforce: what exceeds them is refused before it is sent.
     pub limits: Limits,
     /// The longest answer that is read, in bytes. Default 256 MiB, many times what a page or a read may find.
@@ -28,6 +30,13 @@ impl HttpOptions {
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// The same with this many retries.
+    #[must_use]
+    pub fn with_retries(mut self, retries: usize) -> Self {
+        self.retries = retries;
         self
     }
 
@@ -51,6 +60,7 @@ impl Default for HttpOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
+            retries: 2,
             limits: Limits::default(),
             max_answer_bytes: 256 << 20,
         }

@@ -85,11 +85,12 @@ impl PostgresStore {
     /// How often a read is done over another connection when one breaks.
     const READ_ATTEMPTS: u32 = 3;
 
-    /// Connects to the database and brings its schema up to date.
+    /// Connects to the database and brings its schema up to date; if it is, the user needs no right to change it.
     ///
     /// # Errors
     /// `InvalidInput` if the URL is malformed, the login is refused or there is no such database; `Unavailable` if the
-    /// database cannot be reached; `Unsupported` if a newer version of KVerse made the schema.
+    /// database cannot be reached; `Unsupported` if a newer version of KVerse made the schema; `InvalidInput` if the schema is
+    /// not up to date, and the user may not change it.
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         let url = config.url.clone();
         Self::connect(config)
