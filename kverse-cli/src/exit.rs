@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use kverse_core::{Error, ErrorKind};
 
-/// The exit codes. 5 is free for authorization.
+/// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -59,6 +59,14 @@ impl Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::Failed(Exit::Error, format!("cannot write the output: {error}")),
+        }
+    }
+
+    /// The same with what follows from it.
+    pub(crate) fn with_context(self, context: &str) -> Self {
+        match self {
+            Self::Failed(exit, message) => Self::Failed(exit, format!("{context}: {message}")),
+            Self::OutputClosed => self,
         }
     }
 

@@ -8,19 +8,31 @@ mod output;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
-use crate::args::Args;
+use crate::args::{Args, Command};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
-// One thread: the command waits for one thing at a time.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return exit::after_parsing(&error).into(),
     };
+    run(args).unwrap_or_else(Failure::report).into()
+}
+
+fn run(args: Args) -> Result<Exit, Failure> {
+    let mut runtime = match args.command {
+        Command::Bench(_) => Builder::new_multi_thread(),
+        // One thread: the other commands wait for one thing at a time.
+        _ => Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build().map_err(|error| {
+        Failure::Failed(Exit::Error, format!("cannot start the runtime: {error}"))
+    })?;
     let mut output = Output::new(args.output);
-    let result = commands::run(args, &mut output).await;
-    let finished = result.and_then(|exit| output.finish().map(|()| exit));
-    finished.unwrap_or_else(|failure| failure.report()).into()
+    let exit = runtime.block_on(commands::run(args, &mut output))?;
+    output.finish()?;
+    Ok(exit)
 }

@@ -1,4 +1,6 @@
-use kverse_core::{KvStore, KvStoreExt};
+use std::path::Path;
+
+use kverse_core::{Entry, KvStore, KvStoreExt};
 use kverse_store::wire::{KeyResponse, encode_value};
 
 use crate::args::GetArgs;
@@ -10,11 +12,18 @@ pub(crate) async fn run(
     args: GetArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    if args.to.is_some() && output.is_json() {
+        return Err(Failure::usage(
+            "--to is for the value itself: without -o json",
+        ));
+    }
     let Some(entry) = store.get(&args.key).await? else {
         let message = format!("the key {:?} does not exist", args.key);
         return Err(Failure::Failed(Exit::NotFound, message));
     };
-    if output.is_json() {
+    if let Some(path) = args.to {
+        write_file(&path, &entry)?;
+    } else if output.is_json() {
         let (value, value_base64) = encode_value(&entry.value);
         output.json(&KeyResponse {
             key: args.key,
@@ -29,4 +38,11 @@ pub(crate) async fn run(
         output.bytes(&entry.value)?;
     }
     Ok(Exit::Done)
+}
+
+fn write_file(path: &Path, entry: &Entry) -> Result<(), Failure> {
+    std::fs::write(path, &entry.value).map_err(|error| {
+        let message = format!("cannot write {}: {error}", path.display());
+        Failure::Failed(Exit::Error, message)
+    })
 }

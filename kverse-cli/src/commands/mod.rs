@@ -1,10 +1,13 @@
 //! The commands, a file each.
 
+mod bench;
 mod completions;
 mod delete;
 mod get;
 mod health;
 mod list;
+mod man;
+mod migrate;
 mod put;
 mod stats;
 
@@ -19,20 +22,28 @@ use crate::output::Output;
 
 /// Does what the arguments ask for.
 pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure> {
-    if let Command::Completions { shell } = args.command {
-        return completions::run(shell, output);
+    match args.command {
+        Command::Completions { shell } => return completions::run(shell, output),
+        Command::Man => return man::run(output),
+        _ => {}
     }
     let url: StoreUrl = args.store.parse()?;
-    let store = open(&url, args.redis_url)
-        .await
-        .map_err(|failure| failure.of_store(&url))?;
-    let result = on_store(store.as_ref(), args.command, output).await;
-    store.close().await;
+    let result = match args.command {
+        Command::Migrate(migrate) => migrate::run(&url, &migrate, output).await,
+        _ => with_store(&url, args, output).await,
+    };
     result.map_err(|failure| failure.of_store(&url))
 }
 
+async fn with_store(url: &StoreUrl, args: Args, output: &mut Output) -> Result<Exit, Failure> {
+    let store = kverse_store::open(&config(url, &args)?).await?;
+    let result = on_store(&store, args.command, output).await;
+    store.close().await;
+    result
+}
+
 async fn on_store(
-    store: &dyn KvStore,
+    store: &Arc<dyn KvStore>,
     command: Command,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -43,18 +54,27 @@ async fn on_store(
         Command::List(args) => list::run(store, args, output).await,
         Command::Stats => stats::run(store, output).await,
         Command::Health => health::run(store, output).await,
-        Command::Completions { shell } => completions::run(shell, output),
+        Command::Bench(args) => bench::run(store, args, output).await,
+        Command::Migrate(_) | Command::Completions { .. } | Command::Man => {
+            Err(Failure::usage("this command needs no open store"))
+        }
     }
 }
 
-async fn open(url: &StoreUrl, redis_url: Option<String>) -> Result<Arc<dyn KvStore>, Failure> {
-    // One command reads nothing twice.
+fn config(url: &StoreUrl, args: &Args) -> Result<StoreConfig, Failure> {
     let mut config = StoreConfig::new(url.clone())
-        .with_cache_bytes(0)
-        .with_guest(true);
+        .with_guest(true)
+        .with_request_timeout(args.timeout);
+    config = match args.command {
+        // With the cache that programs have; a request that failed is an error, not one that took longer.
+        Command::Bench(_) => config.with_retries(0),
+        // One command reads nothing twice.
+        _ => config.with_cache_bytes(0),
+    };
     // The variable may be meant for servers: other stores have no use for it.
+    let redis_url = args.redis_url.as_ref().filter(|url| !url.is_empty());
     if let (StoreUrl::Postgres(_), Some(redis_url)) = (url, redis_url) {
         config = config.with_redis_url(Some(redis_url.parse()?));
     }
-    Ok(kverse_store::open(&config).await?)
+    Ok(config)
 }

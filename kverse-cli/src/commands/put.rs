@@ -33,8 +33,12 @@ pub(crate) async fn run(
         None if args.if_absent => Precondition::Absent,
         None => Precondition::None,
     };
+    let content_type = args.content_type.or_else(|| {
+        let path = args.value.as_deref().and_then(file_name)?;
+        mime_guess::from_path(path).first_raw()?.parse().ok()
+    });
     let options = PutOptions::default()
-        .with_content_type(args.content_type)
+        .with_content_type(content_type)
         .with_expiry(args.ttl)
         .with_precondition(precondition);
     let outcome = store.put_opts(&args.key, value, options).await?;
@@ -53,7 +57,7 @@ fn read_value(argument: Option<&OsStr>, max_bytes: usize) -> Result<Bytes, Failu
     let stdin = io::stdin();
     match argument.map(OsStr::as_encoded_bytes) {
         Some(b"-") => read(stdin, "standard input", max_bytes),
-        Some([b'@', ..]) => read_file(argument.unwrap_or_default(), max_bytes),
+        Some([b'@', ..]) => read_file(argument.and_then(file_name), max_bytes),
         Some(value) => Ok(Bytes::copy_from_slice(value)),
         None if stdin.is_terminal() => Err(Failure::usage(
             "no value: give VALUE, @FILE, or - to type it and end with Ctrl-D",
@@ -62,8 +66,13 @@ fn read_value(argument: Option<&OsStr>, max_bytes: usize) -> Result<Bytes, Failu
     }
 }
 
-fn read_file(argument: &OsStr, max_bytes: usize) -> Result<Bytes, Failure> {
-    let Some(path) = argument.to_str().and_then(|text| text.strip_prefix('@')) else {
+/// The file that an argument names.
+fn file_name(argument: &OsStr) -> Option<&str> {
+    argument.to_str()?.strip_prefix('@')
+}
+
+fn read_file(path: Option<&str>, max_bytes: usize) -> Result<Bytes, Failure> {
+    let Some(path) = path else {
         return Err(Failure::usage(
             "the name of the file is not UTF-8: give the file as standard input",
         ));

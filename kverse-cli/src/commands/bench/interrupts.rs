@@ -1,0 +1,57 @@
+//! The signals that ask the command to end.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::exit::{Exit, Failure};
+
+/// Counts SIGINT (Ctrl-C) and SIGTERM, which end the process no more.
+#[derive(Clone)]
+pub(super) struct Interrupts(watch::Receiver<u32>);
+
+impl Interrupts {
+    /// Catches the signals from now on.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let catch = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::Failed(Exit::Error, format!("cannot catch signals: {error}"))
+            })
+        };
+        let mut interrupt = catch(SignalKind::interrupt())?;
+        let mut terminate = catch(SignalKind::terminate())?;
+        let (sender, receiver) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                sender.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// Completes once so many signals have come.
+    pub(super) async fn received(&self, count: u32) {
+        let mut receiver = self.0.clone();
+        if receiver
+            .wait_for(|received| *received >= count)
+            .await
+            .is_err()
+        {
+            // Nobody counts any more.
+            std::future::pending().await
+        }
+    }
+
+    pub(super) fn any(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
+    /// Signals that never come.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self(watch::channel(0).1)
+    }
+}
