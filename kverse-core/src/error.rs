@@ -22,6 +22,10 @@ pub enum ErrorKind {
     PreconditionFailed,
     /// An operation of a transaction cannot be done, so none was; [`Error::operation`] is its index.
     Conflict,
+    /// The store does not know who asks: there is no token, or not a valid one.
+    Unauthenticated,
+    /// Who asks may not do this.
+    Forbidden,
     /// The store cannot serve now; nothing was stored by this operation.
     Unavailable,
     /// The disk, or the quota of the store, is full; nothing was stored by this operation.
@@ -40,11 +44,13 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::InvalidInput,
         Self::TooLarge,
         Self::PreconditionFailed,
         Self::Conflict,
+        Self::Unauthenticated,
+        Self::Forbidden,
         Self::Unavailable,
         Self::StorageFull,
         Self::Timeout,
@@ -61,6 +67,8 @@ impl ErrorKind {
             Self::TooLarge => "too_large",
             Self::PreconditionFailed => "precondition_failed",
             Self::Conflict => "conflict",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Timeout => "timeout",

@@ -2,4 +2,4 @@
 
 mod authorize;
 
-pub(crate) use authorize::{GuardedStore, Target};
+pub(crate) use authorize::GuardedStore;

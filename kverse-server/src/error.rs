@@ -66,6 +66,8 @@ pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -222,7 +224,9 @@ mod tests {
         let statuses = ErrorKind::ALL.map(|kind| status(kind).as_u16());
         assert_eq!(
             statuses,
-            [422, 413, 412, 409, 503, 507, 504, 410, 501, 500, 500]
+            [
+                422, 413, 412, 409, 401, 403, 503, 507, 504, 410, 501, 500, 500
+            ]
         );
     }
 

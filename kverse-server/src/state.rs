@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use kverse_core::{KvStore, Limits};
-use kverse_store::tokens::Verb;
+use kverse_store::tokens::{Target, Verb};
 use prometheus::Registry;
 
-use crate::access::{GuardedStore, Target};
+use crate::access::GuardedStore;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::{Config, StartError};

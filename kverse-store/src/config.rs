@@ -11,6 +11,7 @@ use prometheus::Registry;
 use url::Url;
 
 use crate::DatabaseUrl;
+use crate::tokens::BearerToken;
 
 /// Where a store is.
 #[derive(Clone, PartialEq, Eq)]
@@ -138,6 +139,8 @@ pub struct StoreConfig {
     /// The Redis server that caches for all who use the same PostgreSQL database, all of whom must be given it. Default:
     /// none. Other stores have no use for it.
     pub redis_url: Option<RedisUrl>,
+    /// The token to show to a KVerse server. Default: none. Other stores ask for none.
+    pub token: Option<BearerToken>,
     /// For a process that is there for a moment only: it is refused if it cannot reach a Redis that others use, instead of
     /// switching it off for all of them. Default: no.
     pub guest: bool,
@@ -166,6 +169,7 @@ impl StoreConfig {
             url,
             limits: Limits::default(),
             redis_url: None,
+            token: None,
             guest: false,
             start_timeout: Duration::ZERO,
             request_timeout: Duration::from_secs(30),
@@ -187,6 +191,13 @@ impl StoreConfig {
     #[must_use]
     pub fn with_redis_url(mut self, redis_url: Option<RedisUrl>) -> Self {
         self.redis_url = redis_url;
+        self
+    }
+
+    /// The same with this token for a KVerse server.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<BearerToken>) -> Self {
+        self.token = token;
         self
     }
 

@@ -52,5 +52,5 @@ struct Readme;
 
 pub use config::{RedisUrl, StoreConfig, StoreUrl};
 pub use database_url::DatabaseUrl;
-pub use open::{migrate, migrations, open};
+pub use open::{Opened, migrate, migrations, open, open_with_tokens};
 pub use schema::{Migration, MigrationState};

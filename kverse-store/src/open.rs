@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use kverse_core::{
     CachedStore, CoalescedStore, Error, GroupCommitStore, KvStore, MemoryCache, MemoryStore,
-    ObservedStore, Result,
+    ObservedStore, Result, SystemClock,
 };
 
 #[cfg(feature = "sqlite")]
 use crate::sqlite::{SqliteConfig, SqliteStore};
+use crate::tokens::table::TokenTable;
+use crate::tokens::{MemoryTokens, StoredTokens, TokenStore};
 use crate::{StoreConfig, StoreUrl};
 
 mod migrate;
@@ -49,13 +51,48 @@ pub(crate) const READS_IN_FLIGHT: usize = 4;
 /// # Panics
 /// Outside a tokio runtime, or in one without time.
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+    Ok(open_with_tokens(config).await?.store)
+}
+
+/// A store with its access tokens.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The store, with everything around it. It asks nobody for a token.
+    pub store: Arc<dyn KvStore>,
+    /// The tokens that are kept beside it, for those who ask.
+    pub tokens: Arc<dyn TokenStore>,
+}
+
+impl From<Arc<dyn KvStore>> for Opened {
+    /// A store with tokens in memory, by the clock of the machine.
+    fn from(store: Arc<dyn KvStore>) -> Self {
+        Self {
+            store,
+            tokens: stored(MemoryTokens::new(Arc::new(SystemClock))),
+        }
+    }
+}
+
+/// As [`open`], with the access tokens of the store: in its database, in memory for `memory:`, or those of the server.
+///
+/// # Errors
+/// As [`open`].
+///
+/// # Panics
+/// As [`open`].
+pub async fn open_with_tokens(config: &StoreConfig) -> Result<Opened> {
     // Panics without a timer, here rather than in a task of the first operation, which would only report a timeout.
     drop(tokio::time::sleep(Duration::ZERO));
-    let store = start::open(config).await?;
-    match &config.metrics {
-        Some(registry) => Ok(Arc::new(ObservedStore::new(store, registry)?)),
-        None => Ok(store),
+    let mut opened = start::open(config).await?;
+    if let Some(registry) = &config.metrics {
+        opened.store = Arc::new(ObservedStore::new(opened.store, registry)?);
     }
+    Ok(opened)
+}
+
+fn stored(table: impl TokenTable) -> Arc<dyn TokenStore> {
+    Arc::new(StoredTokens::new(Arc::new(table)))
 }
 
 /// Opens the store, once. A store that is `Unavailable` has no metrics in the registry yet, so that it can be tried again.
@@ -66,7 +103,7 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
         reason = "what this build can open is there at once"
     )
 )]
-async fn open_once(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+async fn open_once(config: &StoreConfig) -> Result<Opened> {
     if config.redis_url.is_some() && !matches!(config.url, StoreUrl::Postgres(_)) {
         let message = format!(
             "{} has no use for a Redis cache: leave the URL of Redis away",
@@ -75,23 +112,30 @@ async fn open_once(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
         return Err(Error::invalid_input(message));
     }
     match &config.url {
-        StoreUrl::Memory => local(
-            Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
-            config,
-        ),
+        StoreUrl::Memory => Ok(Opened {
+            store: local(
+                Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
+                config,
+            )?,
+            tokens: stored(MemoryTokens::new(Arc::clone(&config.clock))),
+        }),
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => local(sqlite(SqliteConfig::new(path), config).await?, config),
+        StoreUrl::Sqlite(path) => sqlite(SqliteConfig::new(path), config).await,
         #[cfg(feature = "sqlite")]
-        StoreUrl::SqliteMemory => local(sqlite(SqliteConfig::in_memory(), config).await?, config),
+        StoreUrl::SqliteMemory => sqlite(SqliteConfig::in_memory(), config).await,
         #[cfg(feature = "http")]
         StoreUrl::Http(url) => {
             let options = crate::http::HttpOptions::default()
                 .with_limits(config.limits)
                 .with_request_timeout(config.request_timeout)
-                .with_retries(config.retries);
-            Ok(Arc::new(
-                crate::http::HttpStore::connect(url.clone(), options).await?,
-            ))
+                .with_retries(config.retries)
+                .with_token(config.token.clone());
+            let store = crate::http::HttpStore::connect(url.clone(), options).await?;
+            let store = Arc::new(store);
+            Ok(Opened {
+                tokens: Arc::<crate::http::HttpStore>::clone(&store),
+                store,
+            })
         }
         #[cfg(feature = "postgres")]
         StoreUrl::Postgres(url) => postgres::open(url.clone(), config).await,
@@ -107,12 +151,16 @@ async fn open_once(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
 }
 
 #[cfg(feature = "sqlite")]
-async fn sqlite(sqlite: SqliteConfig, config: &StoreConfig) -> Result<Arc<SqliteStore>> {
+async fn sqlite(sqlite: SqliteConfig, config: &StoreConfig) -> Result<Opened> {
     let sqlite = sqlite
         .with_limits(config.limits)
         .with_clock(Arc::clone(&config.clock))
         .with_metrics(config.metrics.clone());
-    Ok(Arc::new(SqliteStore::open(sqlite).await?))
+    let sqlite = Arc::new(SqliteStore::open(sqlite).await?);
+    Ok(Opened {
+        tokens: Arc::new(StoredTokens::new(Arc::<SqliteStore>::clone(&sqlite))),
+        store: local(sqlite, config)?,
+    })
 }
 
 /// A backend that only this process writes, with cache and group commit in front.

@@ -3,37 +3,10 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use kverse_core::{Capabilities, ComponentHealth, Key, KvStore, Prefix};
-use kverse_store::tokens::Verb;
+use kverse_core::{Capabilities, ComponentHealth, KvStore};
+use kverse_store::tokens::{Target, Verb};
 
 use crate::error::Failure;
-
-/// What a verb is to be done with.
-#[expect(
-    dead_code,
-    reason = "everyone may do everything while there are no tokens"
-)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Target<'a> {
-    /// One key.
-    Key(&'a Key),
-    /// All keys that begin with this.
-    Prefix(&'a Prefix),
-    /// The service as a whole.
-    Service,
-}
-
-impl<'a> From<&'a Key> for Target<'a> {
-    fn from(key: &'a Key) -> Self {
-        Self::Key(key)
-    }
-}
-
-impl<'a> From<&'a Prefix> for Target<'a> {
-    fn from(prefix: &'a Prefix) -> Self {
-        Self::Prefix(prefix)
-    }
-}
 
 /// The store behind its guard: a handler gets to it by [`authorize`](Self::authorize) only, so that none can forget to ask.
 #[derive(Debug)]

@@ -2,12 +2,11 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use kverse_store::tokens::Verb;
+use kverse_store::tokens::{Target, Verb};
 use kverse_store::wire::StatsResponse;
 use prometheus::{Encoder, TextEncoder};
 
 use super::Answer;
-use crate::access::Target;
 use crate::error::Failure;
 use crate::extract::query;
 use crate::state::State;

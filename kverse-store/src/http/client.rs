@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kverse_core::{Error, ErrorKind, Result};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use url::Url;
 
 use super::HttpOptions;
 use super::error::{self, Effect};
+use crate::tokens::BearerToken;
 
 /// The pauses before the second and the third attempt.
 const BACK_OFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
@@ -19,13 +20,15 @@ const BACK_OFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_mill
 /// A year: times that are longer cannot be reckoned with everywhere.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The connections to one server.
-#[derive(Debug)]
+/// The connections to one server. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(super) struct Connection {
     client: Client,
     /// Its path ends with a slash.
     base: Url,
     options: HttpOptions,
+    /// `Bearer TOKEN`, marked as sensitive.
+    authorization: Option<HeaderValue>,
 }
 
 /// The status and the body of an answer.
@@ -51,7 +54,7 @@ impl Connection {
             // Refused only if another thread was faster.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let mut options = *options;
+        let mut options = options.clone();
         options.request_timeout = options.request_timeout.min(LONGEST_TIMEOUT);
         let client = Client::builder()
             .user_agent(concat!("kverse-store/", env!("CARGO_PKG_VERSION")))
@@ -68,7 +71,16 @@ impl Connection {
         Ok(Self {
             client,
             base,
+            authorization: options.token.as_ref().map(authorization).transpose()?,
             options,
+        })
+    }
+
+    /// The same connections, with another token.
+    pub(super) fn with_token(&self, token: &BearerToken) -> Result<Self> {
+        Ok(Self {
+            authorization: Some(authorization(token)?),
+            ..self.clone()
         })
     }
 
@@ -96,12 +108,40 @@ impl Connection {
         body: &impl Serialize,
         effect: Effect,
     ) -> Result<T> {
+        parse(self.post_answer(route, body, effect).await?, effect)
+    }
+
+    async fn post_answer(
+        &self,
+        route: &str,
+        body: &impl Serialize,
+        effect: Effect,
+    ) -> Result<Answer> {
         let body = serde_json::to_vec(body).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot write the request as JSON").with_source(error)
         })?;
         let url = self.url(route);
-        let answer = self.with_retries(Method::POST, url, Some(body.into()), effect);
-        parse(answer.await?, effect)
+        self.with_retries(Method::POST, url, Some(body.into()), effect)
+            .await
+    }
+
+    /// The JSON that a POST of JSON answers, `None` for 404.
+    pub(super) async fn post_if_found<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        body: &impl Serialize,
+    ) -> Result<Option<T>> {
+        let effect = Effect::Writes;
+        match self.post_answer(route, body, effect).await? {
+            (StatusCode::NOT_FOUND, _) => Ok(None),
+            answer => parse(answer, effect).map(Some),
+        }
+    }
+
+    /// What a DELETE answers.
+    pub(super) async fn delete(&self, url: Url) -> Result<Answer> {
+        self.with_retries(Method::DELETE, url, None, Effect::Writes)
+            .await
     }
 
     /// The answer of the first attempt that reached a server which could serve. All attempts together, and the pauses between
@@ -164,6 +204,9 @@ impl Connection {
             .request(method, url)
             .timeout(time)
             .header(ACCEPT, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
@@ -194,6 +237,15 @@ impl Connection {
         }
         Ok(body)
     }
+}
+
+fn authorization(token: &BearerToken) -> Result<HeaderValue> {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut value = value.map_err(|error| {
+        Error::new(ErrorKind::Internal, "the token does not fit in a header").with_source(error)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn parse<T: DeserializeOwned>((status, body): Answer, effect: Effect) -> Result<T> {

@@ -57,6 +57,8 @@ pub(super) fn from_answer(status: StatusCode, body: &[u8], effect: Effect) -> Er
     match status.as_u16() {
         502 | 504 => effect.no_answer(ErrorKind::Unavailable, &reason),
         503 => Error::new(ErrorKind::Unavailable, reason),
+        401 => Error::new(ErrorKind::Unauthenticated, reason),
+        403 => Error::new(ErrorKind::Forbidden, reason),
         413 => Error::new(ErrorKind::TooLarge, reason),
         _ => Error::new(ErrorKind::Internal, reason),
     }

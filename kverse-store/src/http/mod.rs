@@ -4,6 +4,7 @@ mod client;
 mod error;
 mod health;
 mod options;
+mod tokens;
 
 use std::fmt;
 use std::time::{Duration, Instant};

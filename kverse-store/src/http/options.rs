@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use kverse_core::Limits;
 
+use crate::tokens::BearerToken;
+
 /// How [`HttpStore`](super::HttpStore) talks to its server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpOptions {
     /// How long a connection may take to be made: no more than half of a request. Default 5 s.
@@ -16,6 +18,8 @@ pub struct HttpOptions {
     pub limits: Limits,
     /// The longest answer that is read, in bytes. Default 256 MiB, many times what a page or a read may find.
     pub max_answer_bytes: usize,
+    /// The access token that is shown to the server. Default: none.
+    pub token: Option<BearerToken>,
 }
 
 impl HttpOptions {
@@ -47,6 +51,13 @@ impl HttpOptions {
         self
     }
 
+    /// The same with this token.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<BearerToken>) -> Self {
+        self.token = token;
+        self
+    }
+
     /// The same with this longest answer.
     #[must_use]
     pub fn with_max_answer_bytes(mut self, bytes: usize) -> Self {
@@ -63,6 +74,7 @@ impl Default for HttpOptions {
             retries: 2,
             limits: Limits::default(),
             max_answer_bytes: 256 << 20,
+            token: None,
         }
     }
 }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 use kverse_core::cached::{Mode, ModeRegister};
 use kverse_core::{CoalescedStore, Error, ErrorKind, GroupCommitStore, KvStore, Result};
 
-use super::READS_IN_FLIGHT;
+use super::{Opened, READS_IN_FLIGHT};
 #[cfg(feature = "redis")]
 use crate::RedisUrl;
 use crate::postgres::{PostgresConfig, PostgresStore};
+use crate::tokens::StoredTokens;
 use crate::{DatabaseUrl, StoreConfig};
 
 /// How often the cache is compared with the database, and how many keys at a time.
 #[cfg(feature = "redis")]
 const SAMPLES: (std::time::Duration, usize) = (std::time::Duration::from_secs(5), 16);
 
-pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Opened> {
     let postgres = PostgresConfig::new(url).with_limits(config.limits);
     let postgres = Arc::new(PostgresStore::open(postgres).await?);
-    match &config.redis_url {
+    let tokens = Arc::new(StoredTokens::new(Arc::<PostgresStore>::clone(&postgres)));
+    let store = match &config.redis_url {
         None => uncached(postgres, config).await,
         #[cfg(feature = "redis")]
         Some(redis) => cached(postgres, redis, config).await,
@@ -27,7 +29,8 @@ pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Arc<d
             let message = format!("this build has no cache for {redis}");
             Err(Error::new(ErrorKind::Unsupported, message))
         }
-    }
+    }?;
+    Ok(Opened { store, tokens })
 }
 
 /// Writes share commits, reads share queries. Called when nothing can be unavailable any more: what is in the registry once cannot be registered

@@ -1,11 +1,11 @@
 //! Waiting for a store that starts at the same time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use kverse_core::{ErrorKind, KvStore, Result};
+use kverse_core::{ErrorKind, Result};
 use tokio::time::{Instant, sleep};
 
+use super::Opened;
 use crate::StoreConfig;
 
 /// The first pause between attempts; it doubles up to the longest.
@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Opens the store; again and again while it is `Unavailable` and there is time.
-pub(super) async fn open(config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
+pub(super) async fn open(config: &StoreConfig) -> Result<Opened> {
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {

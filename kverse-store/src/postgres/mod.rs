@@ -15,6 +15,7 @@ mod statements;
 mod stats;
 mod sweeper;
 mod tls;
+mod tokens;
 mod transaction;
 mod writer;
 

@@ -10,6 +10,7 @@ mod pool;
 mod queue;
 mod rows;
 mod statements;
+mod tokens;
 mod transaction;
 mod writer;
 

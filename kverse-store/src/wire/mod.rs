@@ -8,6 +8,7 @@ mod operation;
 mod options;
 mod problem;
 mod service;
+mod tokens;
 mod value;
 
 pub use self::keys::{KeyResponse, KeysResponse};
@@ -17,4 +18,8 @@ pub use self::operation::{
 pub use self::options::{parse_precondition, parse_ttl, with_idempotency_key};
 pub use self::problem::Problem;
 pub use self::service::{CheckResponse, ReadyResponse, StatsResponse};
+pub use self::tokens::{
+    CreateTokenRequest, IssuedTokenResponse, RotateTokenRequest, SelfResponse, TokensResponse,
+    parse_duration,
+};
 pub use self::value::{decode_value, encode_value};

@@ -52,6 +52,10 @@ impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let kind = ErrorKind::from_code(&problem.code).unwrap_or(match problem.status {
             410 => ErrorKind::Gone,
+            401 => ErrorKind::Unauthenticated,
+            403 => ErrorKind::Forbidden,
+            // Too many requests: nothing was done, and later it will be.
+            429 => ErrorKind::Unavailable,
             400..500 => ErrorKind::InvalidInput,
             503 => ErrorKind::Unavailable,
             504 => ErrorKind::Timeout,
