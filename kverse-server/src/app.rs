@@ -1,6 +1,7 @@
 //! The routes and the order of the middleware, in one place.
 
 use std::future::ready;
+use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -10,8 +11,8 @@ use actix_web::{App, Error, HttpResponse, Resource};
 use crate::dashboard;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
-use crate::middleware::{Cors, Observe};
-use crate::routes::{batch, health, keys, kv, raw, stats};
+use crate::middleware::{Cors, Guard, Observe};
+use crate::routes::{batch, health, keys, kv, raw, stats, tokens};
 use crate::state::State;
 
 /// The application, as each worker has one.
@@ -34,6 +35,7 @@ pub(crate) fn app(
         .configure(|services| routes(services, metrics))
         .default_service(web::to(|| ready(not_found())))
         // The last one is the outermost.
+        .wrap(Guard::new(Arc::clone(&state.access)))
         .wrap(Observe::new(metrics.in_flight.clone()))
         .wrap(Cors::new(cors_origins))
 }
@@ -58,6 +60,7 @@ pub(crate) fn metrics_app(
                 .route(web::head().to(stats::metrics)),
         )
         .default_service(web::to(|| ready(not_found())))
+        .wrap(Guard::new(Arc::clone(&state.access)))
 }
 
 const READ: &str = "GET, HEAD";
@@ -86,6 +89,19 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
         )
         .service(resource("/batch", POST).route(web::post().to(batch::batch)))
         .service(resource("/transaction", POST).route(web::post().to(batch::transaction)))
+        .service(
+            resource("/tokens", "GET, HEAD, POST")
+                .route(web::get().to(tokens::list))
+                .route(web::head().to(tokens::list))
+                .route(web::post().to(tokens::create)),
+        )
+        .service(
+            resource("/tokens/self", READ)
+                .route(web::get().to(tokens::own))
+                .route(web::head().to(tokens::own)),
+        )
+        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(tokens::revoke)))
+        .service(resource("/tokens/{id}/rotate", POST).route(web::post().to(tokens::rotate)))
         .service(
             resource("/stats", READ)
                 .route(web::get().to(stats::stats))

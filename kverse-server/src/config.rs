@@ -13,8 +13,10 @@ use kverse_core::Limits;
 use kverse_store::{RedisUrl, StoreConfig, StoreUrl};
 use tracing_subscriber::EnvFilter;
 
+use crate::AccessOptions;
+
 /// Variables with the prefix that belong to the command line, often set in the same shell.
-const OF_THE_COMMAND_LINE: [&str; 2] = ["KVERSE_STORE", "KVERSE_TOKEN"];
+const OF_THE_COMMAND_LINE: [&str; 3] = ["KVERSE_STORE", "KVERSE_TOKEN", "KVERSE_TOKEN_FILE"];
 
 /// The KVerse server: a durable key-value store over HTTP.
 ///
@@ -57,10 +59,9 @@ pub struct Config {
     #[arg(default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,
 
-    /// Serve everyone who can connect, also from other machines. There are no access tokens: without this only loopback
-    /// addresses can be listened on
-    #[arg(long, env = "KVERSE_ALLOW_ANONYMOUS")]
-    pub allow_anonymous: bool,
+    /// Who is served, and how much.
+    #[command(flatten)]
+    pub access: AccessOptions,
 
     /// Threads that serve requests, 1 to 512 [default: one per core]
     #[arg(long, env = "KVERSE_WORKERS", value_name = "N")]
@@ -259,7 +260,7 @@ impl Config {
         Self::try_parse_from(std::iter::once(name).chain(arguments))?.checked()
     }
 
-    fn checked(self) -> Result<Self, clap::Error> {
+    fn checked(mut self) -> Result<Self, clap::Error> {
         // Not parsed by clap, whose message would show the password.
         if let Err(error) = self.database_url.parse::<StoreUrl>() {
             return Err(usage(format!("the database URL cannot be used: {error}")));
@@ -267,12 +268,10 @@ impl Config {
         if let Err(error) = self.redis_url() {
             return Err(usage(error));
         }
-        if !self.listen.ip().is_loopback() && !self.allow_anonymous {
-            return Err(usage(format!(
-                "{} can be reached from other machines, and there are no access tokens: listen on a loopback address \
-                 such as 127.0.0.1, or give --allow-anonymous to serve everyone who can connect",
-                self.listen
-            )));
+        let bootstrap = std::env::var(AccessOptions::BOOTSTRAP_TOKEN).ok();
+        self.access = self.access.checked(bootstrap).map_err(usage)?;
+        for address in std::iter::once(self.listen).chain(self.metrics_listen) {
+            self.access.check_address(address).map_err(usage)?;
         }
         Ok(self)
     }
@@ -324,6 +323,7 @@ fn check_variables(names: impl Iterator<Item = OsString>) -> Result<(), clap::Er
     let command = Config::command();
     let known = |name: &str| {
         OF_THE_COMMAND_LINE.contains(&name)
+            || name == AccessOptions::BOOTSTRAP_TOKEN
             || command
                 .get_arguments()
                 .any(|argument| argument.get_env().is_some_and(|env| env == name))
@@ -370,6 +370,7 @@ mod tests {
     fn other_machines_are_served_only_on_demand() {
         let error = refused(&["--listen", "0.0.0.0:8000"]);
         assert!(error.contains("--allow-anonymous"), "{error}");
+        assert!(error.contains("--auth tokens"), "{error}");
         assert!(Config::try_from_args(["--listen", "0.0.0.0:8000", "--allow-anonymous"]).is_ok());
         assert!(Config::try_from_args(["--listen", "[::1]:8000"]).is_ok());
     }

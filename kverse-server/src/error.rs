@@ -3,10 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use kverse_core::{Error, ErrorKind};
+use kverse_store::tokens::Verb;
 use kverse_store::wire::Problem;
 
 /// The media type of a problem body.
@@ -32,6 +36,17 @@ pub enum StartError {
     /// Logging cannot be set up.
     #[error("cannot set up logging: {0}")]
     Telemetry(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file with a certificate or its key cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The certificate and the key cannot be used together.
+    #[error("cannot serve HTTPS with this certificate and key: {0}")]
+    Tls(#[source] rustls::Error),
     /// A metric cannot be registered.
     #[error("cannot register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -50,6 +65,7 @@ impl StartError {
                 ErrorKind::Unavailable | ErrorKind::Timeout => 6,
                 _ => 1,
             },
+            Self::TlsFile { .. } | Self::Tls(_) => 2,
             _ => 1,
         }
     }
@@ -94,7 +110,7 @@ pub(crate) struct Failure {
     status: StatusCode,
     code: &'static str,
     error: Error,
-    allow: Option<&'static str>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Failure {
@@ -103,8 +119,80 @@ impl Failure {
             status,
             code,
             error: Error::invalid_input(detail),
-            allow: None,
+            header: None,
         }
+    }
+
+    fn with_header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        // Ours are texts that a header can carry.
+        let value = value.try_into().ok();
+        self.header = value.map(|value| Box::new((name, value)));
+        self
+    }
+
+    /// A refusal with a challenge (RFC 6750).
+    fn challenge(status: StatusCode, code: &'static str, detail: &str, challenge: &str) -> Self {
+        let challenge = format!("Bearer realm=\"kverse\"{challenge}");
+        Self::http(status, code, detail).with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 401: there is no token.
+    pub(crate) fn no_token() -> Self {
+        let detail = "an access token is needed: `Authorization: Bearer TOKEN`";
+        Self::challenge(StatusCode::UNAUTHORIZED, "missing_token", detail, "")
+    }
+
+    /// 401: the token is not valid. Why not is nobody's business.
+    pub(crate) fn invalid_token() -> Self {
+        let detail = "the access token is not valid: unknown, revoked, or expired";
+        let challenge = ", error=\"invalid_token\"";
+        Self::challenge(StatusCode::UNAUTHORIZED, "invalid_token", detail, challenge)
+    }
+
+    /// 403: the token does not grant this here, whether there is anything here or not.
+    pub(crate) fn forbidden(verb: Verb) -> Self {
+        let code = match verb {
+            Verb::Read => "forbidden_read",
+            Verb::Write => "forbidden_write",
+            Verb::Delete => "forbidden_delete",
+            Verb::List => "forbidden_list",
+            Verb::Watch => "forbidden_watch",
+            Verb::Monitor => "forbidden_monitor",
+            Verb::Admin => "forbidden_admin",
+            _ => "forbidden",
+        };
+        let detail = format!("the access token does not grant `{verb}` here");
+        let challenge = format!(", error=\"insufficient_scope\", scope=\"{verb}\"");
+        Self::challenge(StatusCode::FORBIDDEN, code, &detail, &challenge)
+    }
+
+    /// 400: the token is not where it belongs.
+    pub(crate) fn bad_credentials(code: &'static str, detail: &str) -> Self {
+        let challenge = ", error=\"invalid_request\"";
+        Self::challenge(StatusCode::BAD_REQUEST, code, detail, challenge)
+    }
+
+    /// 429: one more request than is allowed.
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        let seconds = wait.as_secs_f64().ceil().max(1.0);
+        let detail = format!("too many requests: try again in {seconds} s");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::http(status, "too_many_requests", detail)
+            .with_header(header::RETRY_AFTER, seconds.to_string())
+    }
+
+    /// 404: there is no such token.
+    pub(crate) fn token_not_found() -> Self {
+        let detail = "there is no token with this id";
+        Self::http(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// Whether it says that somebody may not do something.
+    pub(crate) fn is_denial(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        )
     }
 
     /// 400: not even the syntax is right.
@@ -131,10 +219,8 @@ impl Failure {
     /// 405: this path knows other methods.
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("this path answers {allow}");
-        Self {
-            allow: Some(allow),
-            ..Self::http(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-        }
+        Self::http(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            .with_header(header::ALLOW, allow)
     }
 
     /// 408: the client took too long.
@@ -180,7 +266,7 @@ impl From<Error> for Failure {
             status: status(error.kind()),
             code: error.kind().code(),
             error,
-            allow: None,
+            header: None,
         }
     }
 }
@@ -205,8 +291,8 @@ impl ResponseError for Failure {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
-        if let Some(allow) = self.allow {
-            response.insert_header((header::ALLOW, allow));
+        if let Some(header) = &self.header {
+            response.insert_header((**header).clone());
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));

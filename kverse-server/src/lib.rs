@@ -21,6 +21,9 @@
 //!
 //! | status | `code` | when |
 //! |---|---|---|
+//! | 400 | `token_in_url`, `malformed_credentials` | a token where it does not belong, or two |
+//! | 401 | `missing_token`, `invalid_token` | no access token, or one that is unknown, revoked or expired |
+//! | 403 | `forbidden_read`, `forbidden_write`, … | the token does not grant this verb here |
 //! | 400 | `malformed_json`, `malformed_body`, `incomplete_body`, `malformed_header`, `malformed_condition` | the syntax of the request is wrong |
 //! | 404 | `not_found` | the key does not exist, or nothing is at this path |
 //! | 405 | `method_not_allowed` | the path has other methods, in `Allow` |
@@ -30,6 +33,7 @@
 //! | 413 | `too_large` | over one of the limits that `/limits` publishes |
 //! | 415 | `unsupported_media_type` | a body of another type is needed |
 //! | 422 | `invalid_input` | the request is well-formed but makes no sense |
+//! | 429 | `too_many_requests` | over the rate; try again after `Retry-After` seconds |
 //! | 500 | `internal`, `corrupt` | a defect, or data that cannot be read back |
 //! | 501 | `unsupported` | this store cannot do it |
 //! | 503 | `unavailable` | nothing was stored; try again after `Retry-After` seconds |
@@ -52,6 +56,7 @@ mod middleware;
 mod routes;
 mod state;
 mod telemetry;
+mod tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -59,11 +64,12 @@ use std::sync::Arc;
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
-use kverse_core::KvStore;
+use kverse_store::Opened;
 use prometheus::Registry;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use access::{AccessOptions, Auth, Rate};
 pub use config::{Config, LogFormat};
 pub use error::StartError;
 
@@ -124,20 +130,24 @@ pub async fn run(
     serve(store, metrics, config, listener, shutdown).await
 }
 
-/// Serves a store, and closes it at the end. Its metrics are expected in `metrics`, where those of the server are added; of the configuration all
+/// Serves a store, and closes it at the end. Without tokens of its own it gets some in memory. Its metrics are expected in `metrics`, where those of the server are added; of the configuration all
 /// but the store's part applies.
 ///
 /// # Errors
 /// Whatever keeps the server from running.
 pub async fn serve(
-    store: Arc<dyn KvStore>,
+    store: impl Into<Opened>,
     metrics: Registry,
     config: &Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    let served = Arc::clone(&store);
-    let state = state::State::new(store, metrics, config)?;
+    let opened = store.into();
+    let served = Arc::clone(&opened.store);
+    let state = state::State::new(opened, metrics, config)?;
+    let tls = config.access.tls();
+    let tls = tls.map(|(certificate, key)| tls::server_config(certificate, key));
+    let tls = tls.transpose()?;
     tracing::info!(
         address = %listener.local_addr()?,
         store = %served,
@@ -149,6 +159,7 @@ pub async fn serve(
     if !capabilities.durable && !capabilities.shared {
         tracing::warn!("the store does not outlive the process: everything is lost when it ends");
     }
+    state.access.warn_if_closed().await;
     let connections = state.http.connections.clone();
 
     let state = Data::new(state);
@@ -164,9 +175,12 @@ pub async fn serve(
         .on_connect(move |_, extensions| {
             extensions.insert(metrics::InProgress::new(&connections));
         })
-        .shutdown_signal(shutdown)
-        .listen(listener)?
-        .run();
+        .shutdown_signal(shutdown);
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    }
+    .run();
     server.await?;
     if let Some(metrics_server) = metrics_server {
         metrics_server.stop(true).await;

@@ -7,6 +7,7 @@ pub(crate) mod keys;
 pub(crate) mod kv;
 pub(crate) mod raw;
 pub(crate) mod stats;
+pub(crate) mod tokens;
 
 use actix_web::HttpResponse;
 

@@ -5,27 +5,26 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use kverse_core::{KvStore, Limits};
-use kverse_store::tokens::{Target, Verb};
+use kverse_store::Opened;
+use kverse_store::tokens::{Target, Token, Verb};
 use prometheus::Registry;
 
-use crate::access::GuardedStore;
+use crate::access::{Access, GuardedStore};
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::{Config, StartError};
 
 /// Opens the configured store with everything around it.
-pub(crate) async fn open(
-    config: &Config,
-    metrics: &Registry,
-) -> Result<Arc<dyn KvStore>, StartError> {
+pub(crate) async fn open(config: &Config, metrics: &Registry) -> Result<Opened, StartError> {
     let store = config.store()?.with_metrics(metrics.clone());
-    Ok(kverse_store::open(&store).await?)
+    Ok(kverse_store::open_with_tokens(&store).await?)
 }
 
 /// What every request needs.
 #[derive(Debug)]
 pub(crate) struct State {
     store: GuardedStore,
+    pub(crate) access: Arc<Access>,
     pub(crate) limits: Limits,
     pub(crate) body_timeout: Duration,
     pub(crate) metrics: Registry,
@@ -34,15 +33,18 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(
-        store: Arc<dyn KvStore>,
+        opened: Opened,
         metrics: Registry,
         config: &Config,
     ) -> Result<Self, StartError> {
+        let Opened { store, tokens, .. } = opened;
+        let access = Arc::new(Access::new(&config.access, tokens));
         Ok(Self {
             limits: store.capabilities().limits,
             body_timeout: config.body_timeout,
             http: HttpMetrics::new(&metrics)?,
-            store: GuardedStore::new(store),
+            store: GuardedStore::new(store, Arc::clone(&access)),
+            access,
             metrics,
         })
     }
@@ -60,6 +62,11 @@ impl State {
     /// What is known of the store without asking for it.
     pub(crate) fn store(&self) -> &GuardedStore {
         &self.store
+    }
+
+    /// Writes down that a token was made or changed.
+    pub(crate) fn changed(&self, request: &HttpRequest, action: &'static str, about: &Token) {
+        self.access.changed(request, action, about);
     }
 
     /// The longest JSON form of this many bytes of keys and values: a control character takes six (`\u0000`).

@@ -21,11 +21,13 @@ fn new(name: &str, scope: &str) -> NewToken {
 }
 
 /// Makes, finds, rotates and removes tokens.
-async fn live(tokens: &dyn TokenStore) {
+async fn live(tokens: &dyn TokenStore, clock: &ManualClock) {
     let first = tokens
         .create(new("first \"a\"", "read,list:a:\u{1F600}/"))
         .await
         .unwrap();
+    // Where the clock is another it does not stand still.
+    clock.advance(Duration::from_micros(1));
     let second = tokens.create(new("second", "admin")).await.unwrap();
     assert_eq!(
         tokens.list().await.unwrap(),
@@ -85,9 +87,9 @@ async fn full(tokens: &dyn TokenStore) {
 
 #[tokio::test]
 async fn in_memory() {
-    let clock = Arc::default();
+    let clock = Arc::<ManualClock>::default();
     let tokens = open("memory:", &clock).await;
-    live(tokens.as_ref()).await;
+    live(tokens.as_ref(), &clock).await;
     full(tokens.as_ref()).await;
 }
 
@@ -95,9 +97,9 @@ async fn in_memory() {
 async fn in_sqlite_they_outlive_the_process() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("kverse.db").display());
-    let clock = Arc::default();
+    let clock = Arc::<ManualClock>::default();
     let tokens = open(&url, &clock).await;
-    live(tokens.as_ref()).await;
+    live(tokens.as_ref(), &clock).await;
     let issued = tokens.create(new("stays", "read:")).await.unwrap();
     drop(tokens);
     let tokens = open(&url, &clock).await;
@@ -114,12 +116,12 @@ async fn in_sqlite_they_outlive_the_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_postgres_replicas_see_them_at_once() {
     let database = PostgresServer::shared().create_database();
-    let clock = Arc::default();
+    let clock = Arc::<ManualClock>::default();
     let (one, other) = (
         open(&database.url(), &clock).await,
         open(&database.url(), &clock).await,
     );
-    live(one.as_ref()).await;
+    live(one.as_ref(), &clock).await;
     let issued = one.create(new("shared", "read:")).await.unwrap();
     assert!(other.verify(&issued.secret).await.unwrap().is_some());
     one.revoke(&issued.token.id).await.unwrap();
@@ -130,7 +132,7 @@ async fn in_postgres_replicas_see_them_at_once() {
 #[tokio::test]
 async fn an_expired_token_is_not_valid_and_makes_room_in_time() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let clock = Arc::default();
+    let clock = Arc::<ManualClock>::default();
     for url in ["memory:", "sqlite::memory:"] {
         let tokens = open(url, &clock).await;
         let short = new("short", "read:").with_ttl(Some(DAY)).unwrap();

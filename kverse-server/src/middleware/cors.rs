@@ -33,6 +33,7 @@ impl Cors {
             ])
             .allowed_headers([
                 header::ACCEPT,
+                header::AUTHORIZATION,
                 header::CONTENT_TYPE,
                 header::IF_MATCH,
                 header::IF_NONE_MATCH,
@@ -43,6 +44,7 @@ impl Cors {
                 "KVerse-Cache",
                 "KVerse-Expires-At",
                 "Retry-After",
+                "WWW-Authenticate",
                 "X-Request-Id",
             ])
             .max_age(3600);

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::Error;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{Error, HttpMessage, HttpRequest};
+use pin_project_lite::pin_project;
 use prometheus::IntGauge;
 use tracing::{Span, debug_span, field};
 
@@ -35,7 +36,6 @@ impl Observe {
 impl<S> Transform<S, ServiceRequest> for Observe
 where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-    S::Future: Unpin,
 {
     type Response = ServiceResponse;
     type Error = Error;
@@ -60,7 +60,6 @@ pub(crate) struct ObserveService<S> {
 impl<S> Service<ServiceRequest> for ObserveService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-    S::Future: Unpin,
 {
     type Response = ServiceResponse;
     type Error = Error;
@@ -69,7 +68,7 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let request_id = request_id(&request);
+        let request_id = request_id(request.headers());
         Observed {
             started: Instant::now(),
             span: span(&request, request_id.as_ref()),
@@ -109,35 +108,57 @@ fn record(span: &Span, response: &ServiceResponse, route: &str, elapsed: Duratio
     tracing::debug!(duration_ms = elapsed.as_secs_f64() * 1e3, "answered");
 }
 
+/// An id that was made for a request while it was answered.
+#[derive(Clone)]
+struct RequestId(HeaderValue);
+
+/// The id of a request, for the log: made now, and told in the answer, if it has none yet.
+pub(crate) fn request_id_of(request: &HttpRequest) -> String {
+    let made = || {
+        let mut extensions = request.extensions_mut();
+        let id = extensions
+            .get::<RequestId>()
+            .cloned()
+            .unwrap_or_else(|| RequestId(new_request_id()));
+        extensions.insert(id.clone());
+        id.0
+    };
+    let id = request_id(request.headers()).unwrap_or_else(made);
+    id.to_str().unwrap_or_default().to_owned()
+}
+
 /// The id that the client, or a proxy, gave the request; what cannot be one is ignored.
-fn request_id(request: &ServiceRequest) -> Option<HeaderValue> {
-    let id = request.headers().get(&REQUEST_ID)?;
+fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(&REQUEST_ID)?;
     let bytes = id.as_bytes();
     let sane =
         (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     sane.then(|| id.clone())
 }
 
-/// The answer to a request, observed. A request whose client goes away before it is answered is not counted.
-#[derive(Debug)]
-pub(crate) struct Observed<F> {
-    started: Instant,
-    span: Span,
-    request_id: Option<HeaderValue>,
-    _in_flight: InProgress,
-    answer: F,
+pin_project! {
+    /// The answer to a request, observed. A request whose client goes away before it is answered is not counted.
+    #[derive(Debug)]
+    pub(crate) struct Observed<F> {
+        started: Instant,
+        span: Span,
+        request_id: Option<HeaderValue>,
+        _in_flight: InProgress,
+        #[pin]
+        answer: F,
+    }
 }
 
 impl<F> Future for Observed<F>
 where
-    F: Future<Output = Result<ServiceResponse, Error>> + Unpin,
+    F: Future<Output = Result<ServiceResponse, Error>>,
 {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
         let _entered = this.span.enter();
-        let mut response = match Pin::new(&mut this.answer).poll(cx) {
+        let mut response = match this.answer.poll(cx) {
             Poll::Ready(Ok(response)) => response,
             other => return other,
         };
@@ -150,7 +171,11 @@ where
         }
         let route = metrics.map_or("", |metrics| metrics.route);
         if !this.span.is_disabled() {
-            record(&this.span, &response, route, elapsed);
+            record(this.span, &response, route, elapsed);
+        }
+        if this.request_id.is_none() {
+            let made = request.extensions().get().map(|RequestId(id)| id.clone());
+            *this.request_id = made;
         }
         if status.is_server_error() {
             let id = this.request_id.get_or_insert_with(new_request_id);

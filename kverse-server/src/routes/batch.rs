@@ -37,21 +37,24 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
     }
     let mut results = Vec::with_capacity(operations.len());
     let mut budget = state.limits.read_budget();
-    let mut rest = operations.into_iter().peekable();
-    while let Some(first) = rest.next() {
-        let store = match allow(&request, &state, &first) {
+    let allow = |operation: Operation| {
+        let allowed = allow(&request, &state, &operation);
+        (operation, allowed)
+    };
+    let mut rest = operations.into_iter().map(allow).peekable();
+    while let Some((first, allowed)) = rest.next() {
+        let store = match allowed {
             Ok(store) => store,
             Err(refused) => {
                 results.push(OperationResponse::error(refused.problem()));
                 continue;
             }
         };
-        let joins = |next: &Operation| allow(&request, &state, next).is_ok();
         let (run, count) = match first {
             Operation::Get { key, .. } => {
                 let mut keys = vec![key];
-                while let Some(Operation::Get { key, .. }) =
-                    rest.next_if(|next| matches!(next, Operation::Get { .. }) && joins(next))
+                while let Some((Operation::Get { key, .. }, _)) =
+                    rest.next_if(|next| matches!(next, (Operation::Get { .. }, Ok(_))))
                 {
                     keys.push(key);
                 }
@@ -62,8 +65,8 @@ pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<St
             }
             Operation::Write(write) => {
                 let mut writes = vec![write];
-                while let Some(Operation::Write(write)) =
-                    rest.next_if(|next| matches!(next, Operation::Write(_)) && joins(next))
+                while let Some((Operation::Write(write), _)) =
+                    rest.next_if(|next| matches!(next, (Operation::Write(_), Ok(_))))
                 {
                     writes.push(write);
                 }
