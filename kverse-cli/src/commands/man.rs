@@ -2,7 +2,7 @@
 
 use std::io;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
@@ -13,79 +13,70 @@ use crate::output::Output;
 /// The heading of the options that all commands have.
 const GLOBAL_OPTIONS: &str = "Global options";
 
+const SUMMARY: &str = "read and write the keys of a KVerse store";
+
+const DESCRIPTION: &str = "KVerse is a key-value store. This program works on a KVerse server over HTTP or on its \
+    database itself. Data goes to standard output, messages go to standard error, and the exit code says how it ended. \
+    Who reads the output may stop at any time: that is a normal end.";
+
+const COLORS: &str =
+    "If set, help and errors are not colored; nor are they if they do not go to a terminal.";
+
 pub(crate) fn run(output: &mut Output) -> Result<Exit, Failure> {
     let page = page().map_err(|error| Failure::output(&error))?;
-    output.bytes(&page)?;
+    output.bytes(page.as_bytes())?;
     Ok(Exit::Done)
 }
 
-fn page() -> io::Result<Vec<u8>> {
+fn page() -> io::Result<String> {
     let mut root = Args::command()
         .disable_help_subcommand(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .mut_subcommands(|command| command.disable_help_flag(true));
     root.build();
-    let name = root.get_name().to_owned();
-    let version = root.get_version().unwrap_or_default().to_owned();
-    let after_help = root.get_after_help().map(ToString::to_string);
 
-    let mut page = Vec::new();
-    Man::new(root.clone())
-        .title(name.to_uppercase())
-        .source(format!("KVerse {version}"))
-        .manual("KVerse")
-        .render_title(&mut page)?;
     let mut roff = Roff::new();
-    let about = root
-        .get_about()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    section(&mut roff, "NAME");
-    let about = about.split(':').next().unwrap_or_default().to_lowercase();
-    roff.text([roman(format!("{name} - {about}"))]);
-    section(&mut roff, "SYNOPSIS");
+    let name = root.get_name();
+    let release = format!("KVerse {}", root.get_version().unwrap_or_default());
+    // Without a date: it is as new as the program.
+    roff.control("TH", [&*name.to_uppercase(), "1", " ", &*release]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman(format!("{name} - {SUMMARY}"))]);
+    roff.control("SH", ["SYNOPSIS"]);
     roff.text(usage(&mut root));
-    section(&mut roff, "DESCRIPTION");
+    roff.control("SH", ["DESCRIPTION"]);
     roff.text([roman(DESCRIPTION)]);
-    section(&mut roff, "COMMANDS");
-    roff.to_writer(&mut page)?;
+    roff.control("SH", ["COMMANDS"]);
+    let mut page = roff.render();
 
     for command in root.get_subcommands() {
-        write_command(command, &mut page)?;
+        add(&mut page, &start_of(command));
+        // They belong to the section of the command, which has no sections of its own.
+        let options = options(command)?;
+        let own = options.split(&global_options()).next().unwrap_or_default();
+        let lines = own.lines().filter(|line| !line.starts_with(".SH"));
+        lines.for_each(|line| page.extend([line, "\n"]));
+        add(&mut page, &after_help(command, "PP"));
     }
-
-    let mut roff = Roff::new();
-    let globals = root.get_arguments().filter(|argument| is_global(argument));
-    let environment = globals.filter_map(|argument| Some((argument.get_env()?, argument)));
-    let environment: Vec<_> = environment.collect();
-    let mut options = Vec::new();
-    Man::new(root.clone()).render_options_section(&mut options)?;
-    page.extend(options);
-    write_help(&mut roff, &after_help.unwrap_or_default(), "SH");
-    section(&mut roff, "ENVIRONMENT");
-    for (variable, argument) in environment {
-        let help = argument
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        entry(&mut roff, &variable.to_string_lossy(), &format!("{help}."));
-    }
-    entry(
-        &mut roff,
-        "NO_COLOR",
-        "If set, help and errors are not colored; nor are they if they do not go to a terminal.",
-    );
-    roff.to_writer(&mut page)?;
+    page += &options(&root)?;
+    add(&mut page, &after_help(&root, "SH"));
+    add(&mut page, &environment(&root));
     Ok(page)
 }
 
-const DESCRIPTION: &str = "KVerse is a key-value store. This program works on a KVerse server over HTTP or on its \
-    database itself. Data goes to standard output, messages go to standard error, and the exit code says how it ended. \
-    Who reads the output may stop at any time: that is a normal end.";
+/// The lines of a part of the page, but for the definitions that the page begins with.
+fn without_preamble(part: &str) -> impl Iterator<Item = &str> {
+    let is_preamble = |line: &&str| line.starts_with(".ie ") || line.starts_with(".el ");
+    part.lines().filter(move |line| !is_preamble(line))
+}
 
-/// A command with its arguments and examples.
-fn write_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+fn add(page: &mut String, roff: &Roff) {
+    without_preamble(&roff.render()).for_each(|line| page.extend([line, "\n"]));
+}
+
+/// A command, how it is called, and what it does.
+fn start_of(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SS", [command.get_name()]);
     roff.text(usage(&mut command.clone()));
@@ -95,30 +86,42 @@ fn write_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     for paragraph in about.split("\n\n") {
         roff.text([roman(sentence(paragraph))]);
     }
-    roff.to_writer(page)?;
+    roff
+}
 
+/// The arguments of a command.
+fn options(command: &Command) -> io::Result<String> {
     let mut options = Vec::new();
     Man::new(command.clone()).render_options_section(&mut options)?;
     let options = String::from_utf8_lossy(&options);
-    let globals = format!(".SH \"{}\"", GLOBAL_OPTIONS.to_uppercase());
-    let own = options.split(&globals).next().unwrap_or_default();
-    // The options belong to this section.
-    for line in own
-        .lines()
-        .filter(|line| !line.starts_with(".SH ") && !line.starts_with(".ie "))
-    {
-        page.extend_from_slice(line.as_bytes());
-        page.push(b'\n');
-    }
+    let lines: Vec<_> = without_preamble(&options).collect();
+    Ok(lines.join("\n") + "\n")
+}
 
+/// The line with which the options begin that all commands have.
+fn global_options() -> String {
+    format!(".SH \"{}\"", GLOBAL_OPTIONS.to_uppercase())
+}
+
+fn environment(root: &Command) -> Roff {
     let mut roff = Roff::new();
-    let after_help = command.get_after_help().map(ToString::to_string);
-    write_help(&mut roff, &after_help.unwrap_or_default(), "PP");
-    roff.to_writer(page)
+    roff.control("SH", ["ENVIRONMENT"]);
+    for argument in root.get_arguments() {
+        if let Some(variable) = argument.get_env() {
+            let help = argument.get_help().map(ToString::to_string);
+            let help = sentence(&help.unwrap_or_default());
+            entry(&mut roff, &variable.to_string_lossy(), &help);
+        }
+    }
+    entry(&mut roff, "NO_COLOR", COLORS);
+    roff
 }
 
 /// The text behind the help: headings, indented examples and tables, and paragraphs.
-fn write_help(roff: &mut Roff, text: &str, heading: &str) {
+fn after_help(command: &Command, heading: &str) -> Roff {
+    let text = command.get_after_help().map(ToString::to_string);
+    let text = text.unwrap_or_default();
+    let mut roff = Roff::new();
     let mut is_example = false;
     let mut is_entry = false;
     for line in text.lines() {
@@ -133,7 +136,7 @@ fn write_help(roff: &mut Roff, text: &str, heading: &str) {
         }
         match (columns, line.strip_suffix(':')) {
             (Some((term, meaning)), _) => {
-                entry(roff, term, meaning.trim());
+                entry(&mut roff, term, meaning.trim());
                 is_entry = true;
             }
             // The rest of an entry.
@@ -148,7 +151,7 @@ fn write_help(roff: &mut Roff, text: &str, heading: &str) {
                 roff.text([roman(line)]);
             }
             (_, Some(name)) if heading == "SH" => {
-                section(roff, &name.to_uppercase());
+                roff.control("SH", [&*name.to_uppercase()]);
                 is_entry = false;
             }
             _ if trimmed.is_empty() => is_entry = false,
@@ -161,20 +164,13 @@ fn write_help(roff: &mut Roff, text: &str, heading: &str) {
     if is_example {
         roff.control("EE", []);
     }
-}
-
-fn section(roff: &mut Roff, name: &str) {
-    roff.control("SH", [name]);
+    roff
 }
 
 fn entry(roff: &mut Roff, term: &str, meaning: &str) {
     roff.control("TP", []);
     roff.text([bold(term)]);
     roff.text([roman(meaning)]);
-}
-
-fn is_global(argument: &Arg) -> bool {
-    argument.get_help_heading() == Some(GLOBAL_OPTIONS)
 }
 
 /// How a command is called.

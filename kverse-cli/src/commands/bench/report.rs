@@ -128,7 +128,7 @@ impl Report {
             ),
             String::new(),
             format!(
-                "{:<8}{:>10}{:>8}{:>9}{:>9}{:>9}{:>9}{:>9}",
+                "{:<8}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}{:>10}",
                 "ms", "requests", "errors", "p50", "p90", "p99", "p99.9", "max"
             ),
         ];
@@ -144,7 +144,7 @@ impl Report {
                     ..
                 } = latency;
                 for value in [p50, p90, p99, p99_9, max] {
-                    line += &format!("{value:>9.2}");
+                    line += &format!("{value:>10.3}");
                 }
             }
             lines.push(line);
