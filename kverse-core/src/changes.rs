@@ -69,20 +69,34 @@ impl ChangePosition {
     /// # Errors
     /// `Gone`.
     pub fn check_within(self, kept: Self, end: Self) -> Result<()> {
-        let message = if self.feed != end.feed {
-            "the position belongs to another feed: the store is another one, or its feed was begun anew"
-        } else if self < kept {
-            "the changes after this position are no longer kept"
-        } else if self > end {
-            "the position is in the future: this store never gave it"
-        } else {
+        if self.feed != end.feed {
+            return Err(gone(
+                "the position belongs to another feed: the store is another one, or its feed was begun anew",
+            ));
+        }
+        if self < kept {
+            return Err(gone("the changes after this position are no longer kept"));
+        }
+        self.check_given(self <= end)
+    }
+
+    /// Refuses to go on from here if the feed never gave this position.
+    ///
+    /// # Errors
+    /// `Gone`.
+    pub fn check_given(self, given: bool) -> Result<()> {
+        if given {
             return Ok(());
-        };
-        Err(Error::new(
-            ErrorKind::Gone,
-            format!("{message}; read the keys anew, and go on from the present position"),
+        }
+        Err(gone(
+            "this store never gave this position, or lost what it had stored",
         ))
     }
+}
+
+fn gone(reason: &str) -> Error {
+    let message = format!("{reason}; read the keys anew, and go on from the present position");
+    Error::new(ErrorKind::Gone, message)
 }
 
 impl fmt::Display for ChangePosition {

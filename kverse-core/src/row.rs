@@ -60,8 +60,7 @@ impl Row {
         })
     }
 
-    /// The tombstone that a sweeper puts in the place of an expired row. Still that of the last write: a retry of it is not
-    /// done again.
+    /// The tombstone that a sweeper puts in the place of an expired row.
     #[must_use]
     pub fn tombstone(&self, now: Timestamp) -> Self {
         Self {
@@ -69,8 +68,8 @@ impl Row {
             value: None,
             content_type: None,
             expires_at: None,
-            write_id: self.write_id,
-            existed: self.existed,
+            write_id: WriteId::random(),
+            existed: true,
         }
     }
 

@@ -50,6 +50,7 @@ impl Feed {
             return Ok(ChangePage::empty(self.position(end)));
         };
         since.check_within(self.position(self.first), self.position(end))?;
+        since.check_given(since.sequence() == 0 && since.index() == 0)?;
         let mut page = ChangePage::empty(since);
         // Within the ring, whose length is a usize.
         let skipped = (since.order() - self.first) as usize;

@@ -140,3 +140,21 @@ pub async fn a_restart_shows_whole_transactions<B: Backend>(backend: &mut B) {
         );
     }
 }
+
+/// A position that was taken before a restart is good after it, and what was told before is told again.
+pub async fn the_feed_goes_on_across_a_restart<B: Backend>(backend: &mut B) {
+    use super::changes::{follow, from, now};
+
+    let start = now(&backend.store()).await;
+    backend.store().put(&key("a"), "value").await.unwrap();
+    let before = follow(&backend.store(), from(start), 1).await;
+    backend.store().put(&key("b"), "value").await.unwrap();
+    restart(backend).await;
+    let store = backend.store();
+    store.put(&key("c"), "value").await.unwrap();
+    let after = follow(&store, from(before[0].position), 2).await;
+    let keys: Vec<_> = after.iter().map(|change| change.key.as_str()).collect();
+    assert_eq!(keys, ["b", "c"]);
+    let all = follow(&store, from(start), 3).await;
+    assert_eq!(all, [before, after].concat());
+}

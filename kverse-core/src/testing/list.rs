@@ -139,6 +139,17 @@ macro_rules! conformance {
             an_abandoned_write_is_done_whole_or_not_at_all
             an_abandoned_read_harms_no_one
         }
+        $crate::conformance! { @tests $backend, changes:
+            writes_are_told_with_their_versions
+            an_expired_entry_is_told_once
+            what_changed_nothing_is_not_told
+            batches_and_transactions_are_told_whole
+            any_position_can_be_gone_on_from
+            a_prefix_selects_its_changes
+            a_page_of_changes_ends_at_its_limit
+            a_position_that_was_never_given_is_gone
+            concurrent_writes_are_all_told_in_the_order_of_each_key
+        }
         $crate::conformance! { @tests $backend, model:
             random_operations_agree_with_a_map
         }
@@ -165,6 +176,7 @@ macro_rules! conformance {
             an_expiry_holds_across_a_restart
             a_write_can_be_retried_across_a_restart
             a_restart_shows_whole_transactions
+            the_feed_goes_on_across_a_restart
         }
     };
     (@transient $backend:ty) => {

@@ -44,6 +44,7 @@
 mod backend;
 pub mod basic;
 pub mod batches;
+pub mod changes;
 pub mod clocked;
 pub mod concurrency;
 pub mod conditions;
