@@ -1,6 +1,7 @@
 //! What the command line accepts, and its help.
 
 mod bench;
+mod token;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use kverse_core::{ContentType, Expiry, Key, Precondition, Prefix};
 use kverse_store::wire;
 
 pub(crate) use self::bench::{BenchArgs, Mix};
+pub(crate) use self::token::{CreateArgs, TokenArgs, TokenCommand};
 
 // The man page is made from these texts, too: an indented line is an example, or, with two spaces in it, an entry of a table.
 // They are wrapped for 80 columns here: clap does not know of tables.
@@ -171,6 +173,31 @@ pub(crate) struct Args {
     )]
     pub(crate) redis_url: Option<String>,
 
+    /// The access token to show to a server, kv_ID_SECRET. Others can see it on the command line: give it by the variable or a
+    /// file.
+    // Text here: clap would repeat a malformed one in its message.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "TOKEN",
+        value_hint = ValueHint::Other,
+        env = "KVERSE_TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+
+    /// A file with the access token, which then wins over the variable.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        env = "KVERSE_TOKEN_FILE"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+
     /// How long a server may take for a request, for example 500ms or 2m; at most a day.
     ///
     /// That is with its retries: a request that surely had no effect is tried up to three times, half a second apart. A write
@@ -240,6 +267,8 @@ pub(crate) enum Command {
     /// Reads and writes keys of its own at random, which it stores before and removes at the end. Latencies go from the
     /// request to its answer or, with --rate, from the time at which the request was due.
     Bench(BenchArgs),
+    /// Makes, lists, ends and renews access tokens.
+    Token(TokenArgs),
     /// Prints the completions of a shell.
     #[command(after_help = COMPLETIONS_AFTER_HELP)]
     Completions {

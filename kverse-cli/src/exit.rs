@@ -15,6 +15,7 @@ pub(crate) enum Exit {
     Usage = 2,
     NotFound = 3,
     PreconditionFailed = 4,
+    NotAuthorized = 5,
     Unavailable = 6,
     OverLimit = 7,
 }
@@ -31,6 +32,7 @@ impl From<ErrorKind> for Exit {
             ErrorKind::InvalidInput => Self::Usage,
             ErrorKind::TooLarge => Self::OverLimit,
             ErrorKind::PreconditionFailed | ErrorKind::Conflict => Self::PreconditionFailed,
+            ErrorKind::Unauthenticated | ErrorKind::Forbidden => Self::NotAuthorized,
             ErrorKind::Unavailable | ErrorKind::StorageFull | ErrorKind::Timeout => {
                 Self::Unavailable
             }

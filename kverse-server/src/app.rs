@@ -141,6 +141,8 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
 
 /// A path that counts its requests under its own name and answers methods that it does not know.
 fn resource(metrics: &HttpMetrics, path: &'static str, allow: &'static str) -> Resource {
+    #[cfg(test)]
+    tests::ROUTES.with_borrow_mut(|routes| routes.insert((path, allow)));
     web::resource(path)
         .app_data(metrics.route(path))
         .default_service(web::to(move || ready(method_not_allowed(allow))))
@@ -153,3 +155,6 @@ fn method_not_allowed(allow: &'static str) -> Result<HttpResponse, Failure> {
 fn not_found() -> Result<HttpResponse, Failure> {
     Err(Failure::route_not_found())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,11 +10,13 @@ mod man;
 mod migrate;
 mod put;
 mod stats;
+mod token;
 
 use std::sync::Arc;
 
 use kverse_core::KvStore;
-use kverse_store::{StoreConfig, StoreUrl};
+use kverse_store::tokens::BearerToken;
+use kverse_store::{Opened, StoreConfig, StoreUrl, open_with_tokens};
 
 use crate::args::{Args, Command};
 use crate::exit::{Exit, Failure};
@@ -36,8 +38,11 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure
 }
 
 async fn with_store(url: &StoreUrl, args: Args, output: &mut Output) -> Result<Exit, Failure> {
-    let store = kverse_store::open(&config(url, &args)?).await?;
-    let result = on_store(&store, args.command, output).await;
+    let Opened { store, tokens, .. } = open_with_tokens(&config(url, &args)?).await?;
+    let result = match args.command {
+        Command::Token(args) => token::run(tokens.as_ref(), args, output).await,
+        command => on_store(&store, command, output).await,
+    };
     store.close().await;
     result
 }
@@ -55,15 +60,38 @@ async fn on_store(
         Command::Stats => stats::run(store, output).await,
         Command::Health => health::run(store, output).await,
         Command::Bench(args) => bench::run(store, args, output).await,
-        Command::Migrate(_) | Command::Completions { .. } | Command::Man => {
+        Command::Token(_) | Command::Migrate(_) | Command::Completions { .. } | Command::Man => {
             Err(Failure::usage("this command needs no open store"))
         }
     }
 }
 
+/// The token to show to a server. Empty variables are as if they were not there.
+fn token(args: &Args) -> Result<Option<BearerToken>, Failure> {
+    let file = args.token_file.as_ref();
+    let file = file.filter(|path| !path.as_os_str().is_empty());
+    let text = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::usage(format!(
+                    "cannot read the token in {}: {error}",
+                    path.display()
+                ))
+            })?;
+            Some(text)
+        }
+        None => args.token.clone().filter(|text| !text.is_empty()),
+    };
+    let token = text.map(|text| text.trim().parse()).transpose();
+    token.map_err(|error: kverse_core::Error| {
+        Failure::usage(format!("the access token cannot be used: {error}"))
+    })
+}
+
 fn config(url: &StoreUrl, args: &Args) -> Result<StoreConfig, Failure> {
     let mut config = StoreConfig::new(url.clone())
         .with_guest(true)
+        .with_token(token(args)?)
         .with_request_timeout(args.timeout);
     config = match args.command {
         // With the cache that programs have; a request that failed is an error, not one that took longer.

@@ -171,7 +171,7 @@ pub(crate) async fn is_found_out(after_write: AfterWrite, seed: u64) {
             // A sender that is dropped stops the server as well.
             let shutdown = async { drop(stopped.await) };
             serve(
-                Arc::new(store),
+                Arc::<NaiveStore>::new(store) as Arc<dyn KvStore>,
                 Registry::new(),
                 &config,
                 listener,
