@@ -153,6 +153,10 @@ pub struct StoreConfig {
     pub retries: usize,
     /// How many bytes the in-process cache may hold; 0 switches it off. Default 64 MiB.
     pub cache_bytes: u64,
+    /// How long the feed of changes keeps them, unless a million commits followed (in memory: 65,536 changes); zero switches
+    /// the feed off. All who open the same database must agree on whether there is one; a [`guest`](Self::guest) does as
+    /// the others. Default 1 hour.
+    pub change_retention: Duration,
     /// The source of "now" for versions and expiry. Default: the machine's clock. PostgreSQL uses its own.
     pub clock: Arc<dyn Clock>,
     /// Where the store registers its metrics. Default: nowhere.
@@ -162,6 +166,8 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// The default of [`cache_bytes`](Self::cache_bytes): 64 MiB.
     pub const DEFAULT_CACHE_BYTES: u64 = 64 << 20;
+    /// The default of [`change_retention`](Self::change_retention): 1 hour.
+    pub const DEFAULT_CHANGE_RETENTION: Duration = Duration::from_secs(60 * 60);
 
     /// The store at `url` with the defaults.
     pub fn new(url: StoreUrl) -> Self {
@@ -175,6 +181,7 @@ impl StoreConfig {
             request_timeout: Duration::from_secs(30),
             retries: 2,
             cache_bytes: Self::DEFAULT_CACHE_BYTES,
+            change_retention: Self::DEFAULT_CHANGE_RETENTION,
             clock: Arc::new(SystemClock),
             metrics: None,
         }
@@ -234,6 +241,19 @@ impl StoreConfig {
     pub fn with_cache_bytes(mut self, cache_bytes: u64) -> Self {
         self.cache_bytes = cache_bytes;
         self
+    }
+
+    /// The same, keeping changes this long.
+    #[must_use]
+    pub fn with_change_retention(mut self, retention: Duration) -> Self {
+        self.change_retention = retention;
+        self
+    }
+
+    /// What a database that remembers whether it has a feed is told about it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn wanted_retention(&self) -> Option<Duration> {
+        (!self.guest).then_some(self.change_retention)
     }
 
     /// The same with this clock.

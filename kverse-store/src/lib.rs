@@ -29,6 +29,8 @@ mod config;
 mod database_url;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod distrust;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod feed;
 #[cfg(feature = "http")]
 pub mod http;
 mod open;

@@ -113,10 +113,7 @@ async fn open_once(config: &StoreConfig) -> Result<Opened> {
     }
     match &config.url {
         StoreUrl::Memory => Ok(Opened {
-            store: local(
-                Arc::new(MemoryStore::new(Arc::clone(&config.clock), config.limits)),
-                config,
-            )?,
+            store: local(memory(config), config)?,
             tokens: stored(MemoryTokens::new(Arc::clone(&config.clock))),
         }),
         #[cfg(feature = "sqlite")]
@@ -150,11 +147,20 @@ async fn open_once(config: &StoreConfig) -> Result<Opened> {
     }
 }
 
+fn memory(config: &StoreConfig) -> Arc<dyn KvStore> {
+    let store = MemoryStore::new(Arc::clone(&config.clock), config.limits);
+    if config.change_retention.is_zero() {
+        return Arc::new(store.with_changes_kept(0));
+    }
+    Arc::new(store)
+}
+
 #[cfg(feature = "sqlite")]
 async fn sqlite(sqlite: SqliteConfig, config: &StoreConfig) -> Result<Opened> {
     let sqlite = sqlite
         .with_limits(config.limits)
         .with_clock(Arc::clone(&config.clock))
+        .with_change_retention(config.wanted_retention())
         .with_metrics(config.metrics.clone());
     let sqlite = Arc::new(SqliteStore::open(sqlite).await?);
     Ok(Opened {

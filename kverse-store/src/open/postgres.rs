@@ -17,7 +17,9 @@ use crate::{DatabaseUrl, StoreConfig};
 const SAMPLES: (std::time::Duration, usize) = (std::time::Duration::from_secs(5), 16);
 
 pub(super) async fn open(url: DatabaseUrl, config: &StoreConfig) -> Result<Opened> {
-    let postgres = PostgresConfig::new(url).with_limits(config.limits);
+    let postgres = PostgresConfig::new(url)
+        .with_limits(config.limits)
+        .with_change_retention(config.wanted_retention());
     let postgres = Arc::new(PostgresStore::open(postgres).await?);
     let tokens = Arc::new(StoredTokens::new(Arc::<PostgresStore>::clone(&postgres)));
     let store = match &config.redis_url {

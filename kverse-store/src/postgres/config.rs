@@ -5,6 +5,7 @@ use std::time::Duration;
 use kverse_core::Limits;
 
 use crate::DatabaseUrl;
+use crate::feed::DEFAULT_RETENTION;
 
 /// How to open a [`PostgresStore`](super::PostgresStore).
 #[derive(Clone, Debug)]
@@ -31,6 +32,10 @@ pub struct PostgresConfig {
     pub tombstone_retention: Duration,
     /// How often expired entries and old tombstones are looked for, by one of all replicas. Default 60 seconds.
     pub sweep_interval: Duration,
+    /// How long the feed of changes keeps them, unless a million commits followed; zero switches the feed off. All who use
+    /// the database must agree on whether there is one: who opens it otherwise begins it anew. Default 1 hour. `None`: as
+    /// those who opened it before.
+    pub change_retention: Option<Duration>,
 }
 
 impl PostgresConfig {
@@ -46,6 +51,7 @@ impl PostgresConfig {
             idle_timeout: Duration::from_secs(2),
             tombstone_retention: Duration::from_secs(24 * 60 * 60),
             sweep_interval: Duration::from_secs(60),
+            change_retention: Some(DEFAULT_RETENTION),
         }
     }
 
@@ -95,6 +101,13 @@ impl PostgresConfig {
     #[must_use]
     pub fn with_sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
+        self
+    }
+
+    /// The same, keeping changes this long.
+    #[must_use]
+    pub fn with_change_retention(mut self, retention: Option<Duration>) -> Self {
+        self.change_retention = retention;
         self
     }
 }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::PostgresStore;
 use super::error::PostgresError;
+use super::pool::Connections;
 use super::statements::{ReadIdentity, ReadSystem, TellsSystem};
 
 impl PostgresStore {
@@ -16,27 +17,27 @@ impl PostgresStore {
     /// # Errors
     /// As a read.
     pub async fn identity(&self) -> Result<String> {
-        self.retried(|| self.load_identity()).await
+        self.retried(|| load(self.connections())).await
     }
+}
 
-    async fn load_identity(&self) -> Result<String, PostgresError> {
-        let mut lease = self.connections().lease().await?;
-        let read = ReadIdentity::new().get_result::<(i64, i64)>(&mut lease);
-        let (identity, database) = self.connections().answer(read).await?;
-        // Not every kind of server has one, or tells it to everyone.
-        let told = TellsSystem::new().get_result::<bool>(&mut lease);
-        let system = if self.connections().answer(told).await? {
-            let system = ReadSystem::new().get_result::<i64>(&mut lease);
-            self.connections().answer(system).await?
-        } else {
-            0
-        };
-        lease.keep();
-        let digest = Sha256::digest(format!("{identity} {database} {system}"));
-        Ok(digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
-    }
+pub(super) async fn load(connections: &Connections) -> Result<String, PostgresError> {
+    let mut lease = connections.lease().await?;
+    let read = ReadIdentity::new().get_result::<(i64, i64)>(&mut lease);
+    let (identity, database) = connections.answer(read).await?;
+    // Not every kind of server has one, or tells it to everyone.
+    let told = TellsSystem::new().get_result::<bool>(&mut lease);
+    let system = if connections.answer(told).await? {
+        let system = ReadSystem::new().get_result::<i64>(&mut lease);
+        connections.answer(system).await?
+    } else {
+        0
+    };
+    lease.keep();
+    let digest = Sha256::digest(format!("{identity} {database} {system}"));
+    Ok(digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

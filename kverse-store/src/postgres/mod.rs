@@ -4,6 +4,7 @@ mod clock;
 mod config;
 mod connection;
 mod error;
+mod feed;
 mod identity;
 mod language;
 mod metrics;
@@ -35,12 +36,15 @@ use kverse_core::{
 use prometheus::Registry;
 
 use self::error::{PostgresError, while_opening};
+use self::feed::Looked;
 use self::pool::Connections;
 use self::rows::{Listed, StoredEntry, to_entry, to_i64, to_scan_entry, to_u64};
 use self::statements::{Get, GetMany, ListKeys, ListValues, Probe};
 use self::stats::Counter;
 use self::sweeper::{Sweeper, Task};
 use self::writer::Writer;
+
+use crate::feed::DEFAULT_RETENTION;
 
 pub use self::config::PostgresConfig;
 pub use self::register::PostgresModeRegister;
@@ -61,6 +65,11 @@ pub use self::sweeper::Swept;
 /// [`write_fence`](PostgresConfig::write_fence) says, or its [`kverse_core::cached::write_fence`]; it fails as `Unavailable`. This too is
 /// judged by the database's clock: for the first write after that clock went back, the fence is as much too late.
 ///
+/// # The feed of changes
+/// Each commit adds a row of all its changes. It can be read as soon as no transaction of the whole database server is
+/// under way that began to write before it ended: one that stays open, or a prepared one that is forgotten, holds up the
+/// feed of every store on that server until it ends. Reading the feed turns entries that have expired into tombstones.
+///
 /// # Unknown outcomes
 /// When a connection breaks before the answer to a write, the store looks for the write by its id over another
 /// connection. If it is there, it was done; if it is not, the error is a `Timeout`, as it is when the database does not answer
@@ -75,6 +84,7 @@ pub struct PostgresStore {
     writer: Writer,
     sweeper: Sweeper,
     counter: Counter,
+    looked: Looked,
     config: PostgresConfig,
     _sweeping: Task,
 }
@@ -103,17 +113,22 @@ impl PostgresStore {
         let connections = Connections::new(&config, Arc::default())?;
         migrate::migrate(connections.connect().await?).await?;
         language::check(&connections).await?;
+        let feed = feed::adopt(&connections, config.change_retention).await?;
+        let change_retention = config.change_retention.unwrap_or(DEFAULT_RETENTION);
         let sweeper = Sweeper {
             connections: connections.clone(),
             interval: config.sweep_interval,
             tombstone_retention: config.tombstone_retention,
+            change_retention: feed.then_some(change_retention),
         };
         Ok(Self {
             writer: Writer {
                 connections,
                 limits: config.limits,
                 fence: config.write_fence,
+                feed,
             },
+            looked: Looked::default(),
             _sweeping: sweeper.clone().start(),
             sweeper,
             counter: Counter::default(),
@@ -300,8 +315,8 @@ impl KvStore for PostgresStore {
         Ok(page)
     }
 
-    async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
-        Err(Error::no_changes())
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.read_changes(&options).await
     }
 
     async fn stats(&self) -> Result<Stats> {
@@ -331,5 +346,6 @@ impl KvStore for PostgresStore {
         Capabilities::new(self.config.limits)
             .with_durable(true)
             .with_shared(true)
+            .with_changes(self.writer.feed)
     }
 }

@@ -7,7 +7,8 @@ use kverse_core::{
 };
 
 use super::error::corrupt;
-use super::statements::Columns;
+use super::statements::{Columns, Told};
+use crate::feed;
 
 /// Microseconds as PostgreSQL's signed integers; versions and times are far below their end.
 pub(super) fn to_i64(number: u64) -> i64 {
@@ -119,5 +120,14 @@ impl<'a> Columns<'a> {
         self.expires_at
             .push(expires_at.map(|at| to_i64(at.as_micros())));
         self.write_ids.push(write_id.as_bytes());
+    }
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn push(&mut self, key: &'a str, row: &Row) {
+        self.count += 1;
+        self.keys.push(key);
+        self.versions.push(to_i64(row.version.get()));
+        self.kinds.push(feed::letter(row.change_kind()));
     }
 }

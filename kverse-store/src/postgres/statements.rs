@@ -7,7 +7,7 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 
 /// Declares a statement: its fields, the columns that it returns, and its text, interrupted by the fields as parameters.
 macro_rules! statement {
@@ -66,20 +66,30 @@ pub(super) struct Columns<'a> {
     pub(super) write_ids: Vec<&'a [u8]>,
 }
 
+/// The changes of a transaction, in the order of its operations.
+#[derive(Debug, Default)]
+pub(super) struct Told<'a> {
+    pub(super) count: i32,
+    pub(super) keys: Vec<&'a str>,
+    pub(super) versions: Vec<i64>,
+    pub(super) kinds: String,
+}
+
 statement! {
     /// Unconditional puts of different keys, unless the time is past `fence`: what [`kverse_core::row::apply`] says, in one
     /// statement. The row that is proposed has the time as its version, which is how the update knows it.
     ///
     /// Returns key, version, whether there was an entry, expiry, and the time. Gives no row for a write that was done
-    /// before.
+    /// before. What was put is one row of the feed, if that is kept.
     Put<'a> {
         columns: &'a Columns<'a>,
         lifetimes: Vec<Option<i64>>,
         fence: i64,
+        feed: bool,
     } -> (Text, BigInt, Bool, Nullable<BigInt>, BigInt);
     "WITH t AS MATERIALIZED \
-     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now) \
-     INSERT INTO kv (key, value, content_type, version, expires_at, write_id, existed) \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now), \
+     put AS (INSERT INTO kv (key, value, content_type, version, expires_at, write_id, existed) \
      SELECT p.key, p.value, p.content_type, t.now, \
      CASE WHEN p.lifetime IS NULL THEN p.expires_at ELSE LEAST(t.now + p.lifetime, 253402300799999999) END, \
      p.write_id, false \
@@ -101,7 +111,11 @@ statement! {
      existed = kv.value IS NOT NULL AND (kv.expires_at IS NULL OR kv.expires_at > EXCLUDED.version), \
      deleted_at = NULL \
      WHERE kv.write_id <> EXCLUDED.write_id \
-     RETURNING key, version, existed, expires_at, (SELECT now FROM t)"
+     RETURNING key, version, existed, expires_at), \
+     told AS (INSERT INTO change (place, sequence, told_at, count, keys, versions) \
+     SELECT change_place(count(*)), nextval('change_sequence'), (SELECT now FROM t), count(*), \
+     array_agg(key), array_agg(version) FROM put HAVING count(*) > 0 AND " (feed: Bool)
+    ") SELECT key, version, existed, expires_at, (SELECT now FROM t) FROM put"
 }
 
 statement! {
@@ -134,16 +148,19 @@ statement! {
 }
 
 statement! {
-    /// Replaces rows that are locked, unless the time is past `fence`.
+    /// Replaces rows that are locked, unless the time is past `fence`. Returns how many. All changes of them are one row of
+    /// the feed, if that is kept.
     Replace<'a> {
         columns: &'a Columns<'a>,
         versions: Vec<i64>,
         existed: Vec<bool>,
         fence: i64,
-    } -> ();
+        told: &'a Told<'a>,
+        feed: bool,
+    } -> BigInt;
     "WITH t AS MATERIALIZED \
-     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now) \
-     UPDATE kv SET \
+     (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now), \
+     replaced AS (UPDATE kv SET \
      value = p.value, \
      content_type = p.content_type, \
      version = p.version, \
@@ -160,6 +177,14 @@ statement! {
     ", " (existed: Array<Bool>)
     ") AS p (key, value, content_type, expires_at, write_id, version, existed), t \
      WHERE kv.key = p.key AND t.now < " (fence: BigInt)
+    " RETURNING kv.key), \
+     told AS (INSERT INTO change (place, sequence, told_at, count, keys, versions, kinds) \
+     SELECT change_place(count(*)), nextval('change_sequence'), (SELECT now FROM t), " (told.count: Integer)
+    ", " (told.keys: Array<Text>)
+    ", " (told.versions: Array<BigInt>)
+    ", " (told.kinds: Text)
+    " FROM replaced HAVING count(*) > 0 AND " (feed: Bool)
+    ") SELECT count(*) FROM replaced"
 }
 
 statement! {
@@ -252,17 +277,22 @@ statement! {
 
 statement! {
     /// Turns some expired rows into tombstones, as [`kverse_core::row::Row::tombstone`] says, but with an id that no
-    /// write has.
-    BuryExpired<'a> { limit: i64 } -> ();
+    /// write has. Returns how many. They are one row of the feed, if that is kept.
+    BuryExpired<'a> { limit: i64, feed: bool } -> BigInt;
     "WITH t AS MATERIALIZED \
      (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now), \
      due AS MATERIALIZED (SELECT key FROM kv \
      WHERE expires_at <= (SELECT now FROM t) ORDER BY expires_at LIMIT " (limit: BigInt)
-    ") UPDATE kv SET value = NULL, content_type = NULL, version = GREATEST(kv.version + 1, t.now), \
+    "), buried AS (UPDATE kv SET value = NULL, content_type = NULL, version = GREATEST(kv.version + 1, t.now), \
      expires_at = NULL, write_id = '\\x00000000000000000000000000000000'::bytea, existed = true, \
      deleted_at = t.now \
      FROM (SELECT key FROM due ORDER BY key) AS due, t \
-     WHERE kv.key = due.key AND kv.expires_at <= t.now"
+     WHERE kv.key = due.key AND kv.expires_at <= t.now RETURNING kv.key, kv.version), \
+     told AS (INSERT INTO change (place, sequence, told_at, count, keys, versions, kinds) \
+     SELECT change_place(count(*)), nextval('change_sequence'), (SELECT now FROM t), count(*), \
+     array_agg(key), array_agg(version), repeat('e', count(*)::integer) \
+     FROM buried HAVING count(*) > 0 AND " (feed: Bool)
+    ") SELECT count(*) FROM buried"
 }
 
 statement! {
@@ -334,4 +364,79 @@ statement! {
     /// The number of the database server.
     ReadSystem<'a> {} -> BigInt;
     "SELECT system_identifier FROM pg_control_system()"
+}
+
+statement! {
+    /// Whether the database knows the ids and snapshots of transactions, which the feed is made of.
+    KnowsTransactions<'a> {} -> Bool;
+    "SELECT to_regprocedure('pg_current_xact_id()') IS NOT NULL \
+     AND to_regprocedure('pg_snapshot_xmin(pg_snapshot)') IS NOT NULL"
+}
+
+statement! {
+    /// Whether the feed belongs to this store, and whether it is kept.
+    ReadFeed<'a> { store: &'a str } -> (Bool, Bool);
+    "SELECT store = " (store: Text) ", enabled FROM feed WHERE id = 1"
+}
+
+statement! {
+    /// Begins the feed anew, with another identity, unless it is already this store's and kept or not as wanted. Returns a row
+    /// if it was done.
+    RenewFeed<'a> { store: &'a str, enabled: bool } -> BigInt;
+    "WITH want AS (SELECT " (store: Text) " AS store, " (enabled: Bool) " AS enabled) \
+     UPDATE feed SET identity = floor(random() * 9007199254740992)::bigint, store = want.store, \
+     enabled = want.enabled, kept_place = pg_snapshot_xmax(pg_current_snapshot())::text::bigint, kept_sequence = 0 \
+     FROM want WHERE id = 1 AND (feed.store <> want.store OR feed.enabled <> want.enabled) RETURNING identity"
+}
+
+statement! {
+    /// Removes some rows from before the feed was begun, and some that seem to be from the future: they come from another
+    /// server, of which this one is a copy. Returns how many.
+    RemoveOldFeed<'a> { limit: i64 } -> BigInt;
+    "WITH f AS MATERIALIZED (SELECT kept_place, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS future \
+     FROM feed WHERE id = 1), \
+     old AS MATERIALIZED (SELECT place, sequence FROM change, f \
+     WHERE place < f.kept_place OR place > f.future LIMIT " (limit: BigInt)
+    "), gone AS (DELETE FROM change USING old \
+     WHERE change.place = old.place AND change.sequence = old.sequence RETURNING 1) SELECT count(*) FROM gone"
+}
+
+statement! {
+    /// The state of the feed, and the commits from a position on that can be told: those that have fewer than `budget`
+    /// changes in front of them. All in one snapshot. Returns identity, whether it is kept, first position, last place,
+    /// and for each commit, or once with NULL, its place, sequence, keys, versions and kinds.
+    ReadChanges<'a> { place: i64, sequence: i64, rows: i64, budget: i64 } -> (
+        BigInt, Bool, BigInt, BigInt, BigInt,
+        Nullable<BigInt>, Nullable<BigInt>, Nullable<Array<Text>>, Nullable<Array<BigInt>>, Nullable<Text>,
+    );
+    "WITH h AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) \
+     SELECT f.identity, f.enabled, f.kept_place, f.kept_sequence, h.horizon, \
+     c.place, c.sequence, c.keys, c.versions, c.kinds \
+     FROM feed AS f CROSS JOIN h LEFT JOIN (\
+     SELECT place, sequence, keys, versions, kinds, COALESCE(sum(count) \
+     OVER (ORDER BY place, sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM (\
+     SELECT * FROM change WHERE (place, sequence) >= (" (place: BigInt) ", " (sequence: BigInt)
+    ") AND place < (SELECT horizon FROM h) ORDER BY place, sequence LIMIT " (rows: BigInt)
+    ") AS ahead) AS c ON c.before < " (budget: BigInt)
+    " WHERE f.id = 1 ORDER BY c.place, c.sequence"
+}
+
+statement! {
+    /// Removes commits from the beginning of the feed: some that are older than this many microseconds, or of which
+    /// so many followed. Remembers up to where. Returns how many.
+    CompactFeed<'a> { limit: i64, retention: i64, kept: i64 } -> BigInt;
+    "WITH first AS MATERIALIZED (SELECT place, sequence, told_at FROM change \
+     WHERE (place, sequence) >= (SELECT kept_place, kept_sequence FROM feed WHERE id = 1) \
+     AND place < (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint) \
+     ORDER BY place, sequence LIMIT " (limit: BigInt)
+    "), last AS MATERIALIZED (SELECT place, sequence FROM first \
+     WHERE told_at < (extract(epoch FROM statement_timestamp()) * 1000000)::bigint - " (retention: BigInt)
+    " OR sequence <= (SELECT last_value FROM change_sequence) - " (kept: BigInt)
+    " ORDER BY place DESC, sequence DESC LIMIT 1), \
+     moved AS (UPDATE feed SET kept_place = last.place, kept_sequence = last.sequence + 1 FROM last \
+     WHERE id = 1 AND (kept_place, kept_sequence) <= (last.place, last.sequence) RETURNING 1), \
+     gone AS (DELETE FROM change USING first, last WHERE change.place = first.place \
+     AND change.sequence = first.sequence AND (first.place, first.sequence) <= (last.place, last.sequence) \
+     RETURNING 1) \
+     SELECT count(*) FROM gone"
 }

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use diesel_async::RunQueryDsl;
-use kverse_core::{Error, Result};
+use kverse_core::Result;
 use rand::random_range;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::error::PostgresError;
 use super::pool::Connections;
-use super::statements::{BuryExpired, ClaimSweep, RemoveTombstones};
+use super::rows::to_u64;
+use super::statements::{BuryExpired, ClaimSweep, CompactFeed, RemoveTombstones};
+use crate::feed::KEPT_COMMITS;
 
 /// How many rows one step of a sweep changes; writes of these rows wait for one step at most.
 const SWEEP_ROWS: i64 = 256;
@@ -23,6 +25,8 @@ pub struct Swept {
     pub expired: u64,
     /// Old tombstones that were removed.
     pub removed: u64,
+    /// Commits that were removed from the feed of changes.
+    pub compacted: u64,
 }
 
 /// Sweeps at an interval, which all replicas share: of all of them one sweeps each time.
@@ -31,6 +35,8 @@ pub(super) struct Sweeper {
     pub(super) connections: Connections,
     pub(super) interval: Duration,
     pub(super) tombstone_retention: Duration,
+    /// How long changes are kept, if they are.
+    pub(super) change_retention: Option<Duration>,
 }
 
 /// A task that ends with its handle.
@@ -52,7 +58,7 @@ impl Sweeper {
                 sleep(wait).await;
                 match self.sweep_if_due().await {
                     Ok(swept) if swept != Swept::default() => {
-                        tracing::debug!(swept.expired, swept.removed, "swept");
+                        tracing::debug!(swept.expired, swept.removed, swept.compacted, "swept");
                     }
                     Ok(_) => {}
                     Err(error) => {
@@ -86,24 +92,56 @@ impl Sweeper {
     /// Sweeps until nothing is left to do.
     pub(super) async fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        loop {
-            let (expired, removed) = self.step().await.map_err(Error::from)?;
-            swept.expired += expired as u64;
-            swept.removed += removed as u64;
-            if expired.max(removed) < SWEEP_ROWS as usize {
-                return Ok(swept);
-            }
+        let mut more = true;
+        while more {
+            let removed = self.remove_tombstones().await?;
+            let expired = self.bury_some().await?;
+            let compacted = self.compact().await?;
+            more = removed.max(expired).max(compacted) >= SWEEP_ROWS as u64;
+            swept.removed += removed;
+            swept.expired += expired;
+            swept.compacted += compacted;
         }
+        Ok(swept)
     }
 
-    async fn step(&self) -> Result<(usize, usize), PostgresError> {
-        let retention = i64::try_from(self.tombstone_retention.as_micros()).unwrap_or(i64::MAX / 2);
+    /// Turns all expired entries into tombstones.
+    pub(super) async fn bury(&self) -> Result<(), PostgresError> {
+        while self.bury_some().await? >= SWEEP_ROWS as u64 {}
+        Ok(())
+    }
+
+    async fn bury_some(&self) -> Result<u64, PostgresError> {
         let mut lease = self.connections.lease().await?;
-        let remove = RemoveTombstones::new(retention, SWEEP_ROWS).execute(&mut lease);
-        let removed = self.connections.answer(remove).await?;
-        let bury = BuryExpired::new(SWEEP_ROWS).execute(&mut lease);
+        let bury = BuryExpired::new(SWEEP_ROWS, self.change_retention.is_some());
+        let bury = bury.get_result::<i64>(&mut lease);
         let expired = self.connections.answer(bury).await?;
         lease.keep();
-        Ok((expired, removed))
+        Ok(to_u64(expired)?)
     }
+
+    async fn remove_tombstones(&self) -> Result<u64, PostgresError> {
+        let mut lease = self.connections.lease().await?;
+        let retention = micros(self.tombstone_retention);
+        let remove = RemoveTombstones::new(retention, SWEEP_ROWS).execute(&mut lease);
+        let removed = self.connections.answer(remove).await?;
+        lease.keep();
+        Ok(removed as u64)
+    }
+
+    async fn compact(&self) -> Result<u64, PostgresError> {
+        let Some(retention) = self.change_retention else {
+            return Ok(0);
+        };
+        let mut lease = self.connections.lease().await?;
+        let compact = CompactFeed::new(SWEEP_ROWS, micros(retention), KEPT_COMMITS);
+        let compact = compact.get_result::<i64>(&mut lease);
+        let compacted = self.connections.answer(compact).await?;
+        lease.keep();
+        Ok(to_u64(compacted)?)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }

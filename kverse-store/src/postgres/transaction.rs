@@ -13,11 +13,13 @@ use kverse_core::{
 use super::error::PostgresError;
 use super::pool::Connections;
 use super::rows::{StoredRow, to_i64, to_row, to_timestamp};
-use super::statements::{Columns, Load, Lock, Replace, Unlock};
+use super::statements::{Columns, Load, Lock, Replace, Told, Unlock};
 
 /// The rows that a transaction touches, changed aside. Everything in it happens at the same `now`.
 pub(super) struct Rows<'a> {
     rows: BTreeMap<&'a str, Touched>,
+    /// Every change, in the order of the writes.
+    told: Told<'a>,
     limits: &'a Limits,
     now: Timestamp,
 }
@@ -43,6 +45,7 @@ impl<'a> Rows<'a> {
         let applied = row::apply(touched.row(), write, self.now)?;
         let outcome = applied.outcome();
         if let Applied::Changed(row, _) = applied {
+            self.told.push(write.key.as_str(), &row);
             touched.changed = Some(row);
         }
         Ok(outcome)
@@ -135,6 +138,7 @@ pub(super) async fn attempt<'a, T>(
     connection: &mut AsyncPgConnection,
     keys: &Keys<'a>,
     limits: &'a Limits,
+    feed: bool,
     deadline: Instant,
     evaluate: impl Fn(&mut Rows<'a>) -> Result<T>,
 ) -> Result<Attempt<'a, T>, PostgresError> {
@@ -152,6 +156,7 @@ pub(super) async fn attempt<'a, T>(
     connections.clock().observe(now, asked);
     let mut rows = Rows {
         rows: to_rows(&keys.all, stored)?,
+        told: Told::default(),
         limits,
         now: to_timestamp(now)?,
     };
@@ -190,9 +195,11 @@ pub(super) async fn attempt<'a, T>(
     let existed = changed.iter().map(|(_, row)| row.existed);
     // Last: what comes after the look at the fence may take its time.
     let fence = connections.clock().at(deadline);
-    let replace = Replace::new(&columns, versions.collect(), existed.collect(), fence);
-    let replaced = connections.answer(replace.execute(connection)).await?;
-    if replaced < changed.len() {
+    let (versions, existed) = (versions.collect(), existed.collect());
+    let replace = Replace::new(&columns, versions, existed, fence, &rows.told, feed);
+    let replaced = replace.get_result::<i64>(connection);
+    let replaced = connections.answer(replaced).await?;
+    if replaced < changed.len() as i64 {
         return Err(PostgresError::Fenced);
     }
     let commit = AnsiTransactionManager::commit_transaction(connection);

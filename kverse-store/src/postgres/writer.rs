@@ -27,6 +27,8 @@ pub(super) struct Writer {
     pub(super) connections: Connections,
     pub(super) limits: Limits,
     pub(super) fence: Duration,
+    /// Whether what is written is told in the feed.
+    pub(super) feed: bool,
 }
 
 /// A batch sorted by key: plain writes can be done in one statement, careful ones need to look first.
@@ -165,7 +167,7 @@ impl Writer {
             }
             let fence = self.connections.clock().at(deadline);
             let asked = Instant::now();
-            let put = Put::new(&columns, lifetimes.clone(), fence);
+            let put = Put::new(&columns, lifetimes.clone(), fence, self.feed);
             let put = put.load::<(String, i64, bool, Option<i64>, i64)>(&mut lease);
             let error = match self.connections.answer(put).await {
                 Ok(rows) => {
@@ -215,6 +217,7 @@ impl Writer {
                 &mut lease,
                 keys,
                 &self.limits,
+                self.feed,
                 deadline,
                 &evaluate,
             );

@@ -7,6 +7,8 @@ use std::time::Duration;
 use kverse_core::{Clock, Limits, SystemClock};
 use prometheus::Registry;
 
+use crate::feed::DEFAULT_RETENTION;
+
 /// How to open a [`SqliteStore`](super::SqliteStore).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -24,6 +26,9 @@ pub struct SqliteConfig {
     pub tombstone_retention: Duration,
     /// How often expired entries and old tombstones are looked for. Default 60 seconds.
     pub sweep_interval: Duration,
+    /// How long the feed of changes keeps them, unless a million commits followed; zero switches the feed off, and when it is
+    /// switched on again it begins anew. Default 1 hour. `None`: as who opened the file before.
+    pub change_retention: Option<Duration>,
     /// How large the database file may grow, in bytes; writes beyond are refused with `StorageFull`. The write-ahead log
     /// beside it, up to 64 MiB, is not counted. Default: as large as the disk allows.
     pub max_bytes: Option<u64>,
@@ -41,6 +46,7 @@ impl SqliteConfig {
             readers: 4,
             tombstone_retention: Duration::from_secs(24 * 60 * 60),
             sweep_interval: Duration::from_secs(60),
+            change_retention: Some(DEFAULT_RETENTION),
             max_bytes: None,
             metrics: None,
         }
@@ -100,6 +106,13 @@ impl SqliteConfig {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Option<Registry>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// The same, keeping changes this long.
+    #[must_use]
+    pub fn with_change_retention(mut self, retention: Option<Duration>) -> Self {
+        self.change_retention = retention;
         self
     }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod connection;
 mod error;
+mod feed;
 mod lock;
 mod metrics;
 mod migrate;
@@ -69,6 +70,8 @@ pub struct SqliteStore {
     writer: Option<JoinHandle<()>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    /// Whether there is a feed of changes.
+    feed: bool,
     name: String,
     durable: bool,
 }
@@ -105,6 +108,7 @@ impl SqliteStore {
         migrate::migrate(&mut connection)?;
         let readers = Readers::open(path, config.readers)?;
         let writer = Writer::new(connection, path.map(wal_path), lock, config)?;
+        let feed = writer.feed.is_some();
         let (queue, jobs) = Queue::new();
         let sweep_interval = config.sweep_interval;
         let writer = thread::Builder::new()
@@ -116,6 +120,7 @@ impl SqliteStore {
             writer: Some(writer),
             clock: Arc::clone(&config.clock),
             limits: config.limits,
+            feed,
             name: match &config.path {
                 Some(path) => format!("sqlite:{}", path.display()),
                 None => "sqlite::memory:".to_owned(),
@@ -131,10 +136,21 @@ impl SqliteStore {
             let step = self.queue.call(Writer::sweep).await?;
             swept.expired += step.expired;
             swept.removed += step.removed;
+            swept.compacted += step.compacted;
             if !step.has_more() {
                 return Ok(swept);
             }
         }
+    }
+
+    /// Has entries that have expired told in the feed. The writer is only asked if there are any.
+    async fn bury_expired(&self) -> Result<()> {
+        let now = self.clock.now();
+        let has_expired = move |connection: &mut _| Ok(statements::has_expired(connection, now)?);
+        if self.readers.run(&self.queue, has_expired).await? {
+            while self.queue.call(Writer::bury).await? {}
+        }
+        Ok(())
     }
 
     /// Writes and reads.
@@ -224,8 +240,14 @@ impl KvStore for SqliteStore {
         self.readers.run(&self.queue, scan).await
     }
 
-    async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
-        Err(Error::no_changes())
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        options.check(&self.limits)?;
+        if !self.feed {
+            return Err(Error::no_changes());
+        }
+        self.bury_expired().await?;
+        let load = move |connection: &mut _| feed::load_changes(connection, &options);
+        self.readers.run(&self.queue, load).await
     }
 
     async fn stats(&self) -> Result<Stats> {
@@ -247,6 +269,8 @@ impl KvStore for SqliteStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(self.limits).with_durable(self.durable)
+        Capabilities::new(self.limits)
+            .with_durable(self.durable)
+            .with_changes(self.feed)
     }
 }

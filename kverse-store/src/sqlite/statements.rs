@@ -202,20 +202,37 @@ pub(super) fn count_expired(connection: &mut SqliteConnection, now: Timestamp) -
         .get_result(connection)
 }
 
-/// Turns up to `limit` expired rows into tombstones, as [`Row::tombstone`] says; how many.
+/// A row that has become a tombstone.
+#[derive(QueryableByName)]
+pub(super) struct Buried {
+    #[diesel(sql_type = Text)]
+    pub(super) key: String,
+    #[diesel(sql_type = BigInt)]
+    pub(super) version: i64,
+}
+
+/// Turns up to `limit` expired rows into tombstones, as [`Row::tombstone`] says.
 pub(super) fn bury_expired(
     connection: &mut SqliteConnection,
     now: Timestamp,
     limit: i64,
-) -> QueryResult<usize> {
+) -> QueryResult<Vec<Buried>> {
     diesel::sql_query(
         "UPDATE kv SET value = NULL, content_type = NULL, version = max(version + 1, ?1), \
          expires_at = NULL, write_id = randomblob(16), existed = 1 \
-         WHERE rowid IN (SELECT rowid FROM kv WHERE expires_at <= ?1 LIMIT ?2)",
+         WHERE rowid IN (SELECT rowid FROM kv WHERE expires_at <= ?1 LIMIT ?2) RETURNING key, version",
     )
     .bind::<BigInt, _>(to_i64(now.as_micros()))
     .bind::<BigInt, _>(limit)
-    .execute(connection)
+    .load(connection)
+}
+
+/// Whether there are expired rows to bury.
+pub(super) fn has_expired(connection: &mut SqliteConnection, now: Timestamp) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(
+        kv::table.filter(kv::expires_at.le(to_i64(now.as_micros()))),
+    ))
+    .get_result(connection)
 }
 
 /// Removes up to `limit` tombstones that are older than `kept_since`; how many.

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use diesel::sqlite::SqliteConnection;
 use kverse_core::row::{self, Applied, Row};
 use kverse_core::{
-    Expiry, Key, Limits, Operation, OperationOutcome, Precondition, ReadBudget, Result, Timestamp,
-    Version, Write, WriteAction, WriteOutcome,
+    ChangeKind, Expiry, Key, Limits, Operation, OperationOutcome, Precondition, ReadBudget, Result,
+    Timestamp, Version, Write, WriteAction, WriteOutcome,
 };
 
 use super::error::SqliteError;
 use super::rows::{Replaced, to_i64, to_version};
 use super::statements::{Put, content_type_text, load_row, store_row};
+use crate::feed::Record;
 
 /// An open SQL transaction. Everything in it happens at the same `now`.
 pub(super) struct Transaction<'a> {
@@ -20,6 +21,8 @@ pub(super) struct Transaction<'a> {
     pub(super) now: Timestamp,
     /// How many more rows hold a value than before.
     pub(super) gained: i64,
+    /// What the feed is told.
+    pub(super) records: Vec<Record>,
 }
 
 impl Transaction<'_> {
@@ -35,6 +38,8 @@ impl Transaction<'_> {
         match row::apply(previous.as_ref(), write, self.now) {
             Ok(Applied::Unchanged(outcome)) => Ok(Ok(outcome)),
             Ok(Applied::Changed(row, outcome)) => {
+                self.records
+                    .push((write.key.clone(), row.version, row.change_kind()));
                 self.store(&write.key, previous.as_ref(), &row)?;
                 Ok(Ok(outcome))
             }
@@ -71,8 +76,11 @@ impl Transaction<'_> {
         if existed == Replaced::Nothing as i32 {
             self.gained += 1;
         }
+        let version = to_version(version)?;
+        self.records
+            .push((write.key.clone(), version, ChangeKind::Put));
         Ok(Some(WriteOutcome::new(
-            to_version(version)?,
+            version,
             existed == Replaced::Entry as i32,
             expires_at,
         )))
@@ -93,6 +101,7 @@ impl Transaction<'_> {
         let mut rows = HashMap::with_capacity(operations.len());
         let mut outcomes = Vec::with_capacity(operations.len());
         let mut budget = self.limits.read_budget();
+        let mut records = Vec::new();
         for (index, operation) in operations.iter().enumerate() {
             let key = operation.key();
             if !rows.contains_key(key) {
@@ -101,12 +110,13 @@ impl Transaction<'_> {
             let Some(touched) = rows.get_mut(key) else {
                 continue;
             };
-            match self.operate(operation, touched, &mut budget) {
+            match self.operate(operation, touched, &mut budget, &mut records) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => return Ok(Err(error.in_transaction(index))),
             }
         }
         // All of it can be done. Until here nothing was stored.
+        self.records.append(&mut records);
         for (key, touched) in rows {
             if let Some(row) = touched.changed {
                 self.store(key, touched.stored.as_ref(), &row)?;
@@ -120,6 +130,7 @@ impl Transaction<'_> {
         operation: &Operation,
         touched: &mut Touched,
         budget: &mut ReadBudget,
+        records: &mut Vec<Record>,
     ) -> Result<OperationOutcome> {
         let row = touched.row();
         match operation {
@@ -134,6 +145,7 @@ impl Transaction<'_> {
                 let applied = row::apply(row, write, self.now)?;
                 let outcome = applied.outcome();
                 if let Applied::Changed(row, _) = applied {
+                    records.push((write.key.clone(), row.version, row.change_kind()));
                     touched.changed = Some(row);
                 }
                 Ok(OperationOutcome::Write(outcome))

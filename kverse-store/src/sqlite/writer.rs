@@ -7,14 +7,20 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
-use kverse_core::{Clock, Error, ErrorKind, Limits, OperationOutcome, Result, Stats, WriteOutcome};
+use kverse_core::{
+    ChangeKind, Clock, Error, ErrorKind, Key, Limits, OperationOutcome, Result, Stats, WriteOutcome,
+};
 
 use super::connection::MAX_WAL_BYTES;
-use super::error::SqliteError;
+use super::error::{SqliteError, corrupt};
+use super::feed::Feed;
 use super::lock::DatabaseLock;
 use super::metrics::Metrics;
 use super::queue::{Change, Job};
-use super::statements::{bury_expired, count_expired, count_values, probe, remove_tombstones};
+use super::rows::to_version;
+use super::statements::{
+    Buried, bury_expired, count_expired, count_values, probe, remove_tombstones,
+};
 use super::transaction::Transaction;
 
 /// A commit takes no further change once it has this many operations, or bytes.
@@ -31,6 +37,8 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) tombstone_retention: Duration,
+    /// The feed of changes, if it is kept.
+    pub(super) feed: Option<Feed>,
     pub(super) metrics: Metrics,
     /// The rows that hold a value.
     values: i64,
@@ -54,6 +62,8 @@ pub struct Swept {
     pub expired: u64,
     /// Old tombstones that were removed.
     pub removed: u64,
+    /// Commits that were removed from the feed of changes.
+    pub compacted: u64,
 }
 
 enum Done {
@@ -71,6 +81,7 @@ impl Writer {
     ) -> Result<Self, SqliteError> {
         Ok(Self {
             values: count_values(&mut connection)?,
+            feed: Feed::adopt(&mut connection, config.change_retention)?,
             connection,
             clock: Arc::clone(&config.clock),
             limits: config.limits,
@@ -202,13 +213,22 @@ impl Writer {
             connection: &mut self.connection,
             limits: &self.limits,
             gained: 0,
+            records: Vec::new(),
         };
         let done = transaction
             .connection
             .batch_execute("BEGIN IMMEDIATE")
             .map_err(SqliteError::from)
             .and_then(|()| work(&mut transaction));
-        let gained = transaction.gained;
+        let (gained, now) = (transaction.gained, transaction.now);
+        let records = std::mem::take(&mut transaction.records);
+        let told = self.feed.as_mut().filter(|_| !records.is_empty());
+        let done = done.and_then(|done| {
+            if let Some(feed) = &told {
+                feed.add(&mut self.connection, now, &records)?;
+            }
+            Ok(done)
+        });
         let committed = done.and_then(|done| {
             self.connection
                 .batch_execute("COMMIT")
@@ -216,7 +236,12 @@ impl Writer {
             Ok(done)
         });
         match committed {
-            Ok(_) => self.values += gained,
+            Ok(_) => {
+                self.values += gained;
+                if let Some(feed) = told {
+                    feed.committed();
+                }
+            }
             // Fails where SQLite has done it already.
             Err(_) => drop(self.connection.batch_execute("ROLLBACK")),
         }
@@ -243,13 +268,36 @@ impl Writer {
             let (now, limit) = (transaction.now, SWEEP_ROWS as i64);
             let kept_since = now.saturating_sub(retention);
             let removed = remove_tombstones(transaction.connection, kept_since, limit)?;
-            let expired = bury_expired(transaction.connection, now, limit)?;
-            transaction.gained -= expired as i64;
+            let expired = bury_some(transaction)?;
             Ok(Swept {
                 expired: expired as u64,
                 removed: removed as u64,
+                compacted: 0,
             })
         })
+        .and_then(|mut swept| {
+            swept.compacted = self.compact()?;
+            Ok(swept)
+        })
+    }
+
+    /// Removes some of the feed that is too old.
+    fn compact(&mut self) -> Result<u64, SqliteError> {
+        let Some(feed) = self.feed.take() else {
+            return Ok(0);
+        };
+        let compacted = self.commit(|transaction| {
+            let limit = SWEEP_ROWS as i64;
+            Ok(feed.compact(transaction.connection, transaction.now, limit)?)
+        });
+        self.feed = Some(feed);
+        Ok(compacted? as u64)
+    }
+
+    /// Turns some expired entries into tombstones; whether there may be more.
+    pub(super) fn bury(&mut self) -> Result<bool, SqliteError> {
+        let expired = self.commit(bury_some)?;
+        Ok(expired >= SWEEP_ROWS)
     }
 
     /// One step of a sweep; whether there is more to do now.
@@ -257,7 +305,7 @@ impl Writer {
         match self.sweep() {
             Ok(swept) => {
                 if swept != Swept::default() {
-                    tracing::debug!(swept.expired, swept.removed, "swept");
+                    tracing::debug!(swept.expired, swept.removed, swept.compacted, "swept");
                     self.bound_wal();
                 }
                 swept.has_more()
@@ -310,10 +358,21 @@ impl Writer {
     }
 }
 
+fn bury_some(transaction: &mut Transaction<'_>) -> Result<usize, SqliteError> {
+    let buried = bury_expired(transaction.connection, transaction.now, SWEEP_ROWS as i64)?;
+    transaction.gained -= buried.len() as i64;
+    for Buried { key, version } in &buried {
+        let key = Key::new(key.as_str()).map_err(|error| corrupt("key").with_source(error))?;
+        let version = to_version(*version)?;
+        transaction.records.push((key, version, ChangeKind::Expire));
+    }
+    Ok(buried.len())
+}
+
 impl Swept {
     /// Whether a step stopped at its limit.
     pub(super) fn has_more(&self) -> bool {
-        self.expired.max(self.removed) >= SWEEP_ROWS as u64
+        self.expired.max(self.removed).max(self.compacted) >= SWEEP_ROWS as u64
     }
 }
 
