@@ -79,6 +79,12 @@ pub struct Config {
     #[arg(default_value_t = StoreConfig::DEFAULT_CACHE_BYTES)]
     pub cache_bytes: u64,
 
+    /// How long changes are kept for those who watch; 0s switches the feed of changes off. All servers of a database must
+    /// agree on whether there is one
+    #[arg(long, env = "KVERSE_CHANGE_RETENTION", value_name = "DURATION")]
+    #[arg(default_value = "1h", value_parser = humantime::parse_duration)]
+    pub change_retention: Duration,
+
     /// What to log: a level (error, warn, info, debug, trace) or a tracing filter such as info,kverse_store=debug
     #[arg(
         long,
@@ -305,7 +311,8 @@ impl Config {
             .with_limits(limits)
             .with_redis_url(self.redis_url()?)
             .with_start_timeout(self.start_timeout)
-            .with_cache_bytes(self.cache_bytes))
+            .with_cache_bytes(self.cache_bytes)
+            .with_change_retention(self.change_retention))
     }
 }
 

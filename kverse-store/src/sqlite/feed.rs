@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::SqliteConnection;
 use kverse_core::{
     ChangePage, ChangePosition, ChangesOptions, Error, ErrorKind, Key, Result, Timestamp, Version,
@@ -54,13 +55,13 @@ impl Feed {
         if wanted != was_kept {
             connection.transaction(|connection| {
                 diesel::delete(change::table).execute(connection)?;
-                diesel::update(feed::table)
-                    .set((
-                        feed::identity.eq(i64::from(rand::random::<u32>()) << 16),
-                        feed::enabled.eq(wanted),
-                        feed::kept.eq(next),
-                    ))
-                    .execute(connection)
+                // Another identity: positions of before are not of this feed.
+                diesel::sql_query(
+                    "UPDATE feed SET identity = random() & 9007199254740991, enabled = ?1, kept = ?2",
+                )
+                .bind::<Bool, _>(wanted)
+                .bind::<BigInt, _>(next)
+                .execute(connection)
             })?;
         }
         Ok(wanted.then_some(Self {

@@ -4,6 +4,7 @@
 
 mod behind_proxy;
 mod common;
+mod feed;
 mod languages;
 mod locks;
 mod lost_answers;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod commits;
+mod feed;
 mod files;
 mod fixture;
 mod full;
