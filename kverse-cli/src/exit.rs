@@ -75,9 +75,10 @@ impl Failure {
     /// A store that failed, by its URL without password.
     pub(crate) fn of_store(self, store: &impl std::fmt::Display) -> Self {
         match self {
-            Self::Failed(exit @ (Exit::Unavailable | Exit::Error), message) => {
-                Self::Failed(exit, format!("{store}: {message}"))
-            }
+            Self::Failed(
+                exit @ (Exit::Error | Exit::NotAuthorized | Exit::Unavailable),
+                message,
+            ) => Self::Failed(exit, format!("{store}: {message}")),
             other => other,
         }
     }

@@ -61,6 +61,25 @@ fn a_write_without_an_answer_may_be_stored() {
 }
 
 #[test]
+fn a_server_that_knows_nobody_or_allows_nothing_is_an_exit_code_of_its_own() {
+    let unknown = server_that_answers(
+        b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 112\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Unauthorized\",\
+          \"status\":401,\"detail\":\"a token is needed\",\"code\":\"unauthenticated\"}",
+    );
+    let forbidden = server_that_answers(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    for args in [
+        &["get", "k"][..],
+        &["put", "k", "v"],
+        &["delete", "k"],
+        &["list"],
+        &["stats"],
+    ] {
+        cli(&unknown, args).failed(5, &format!("{unknown}/: a token is needed"));
+        cli(&forbidden, args).failed(5, "403 Forbidden");
+    }
+}
+
+#[test]
 fn a_server_that_does_not_answer_is_waited_for_as_long_as_was_said() {
     // Accepts connections, in the system's queue, and that is all.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
