@@ -65,6 +65,7 @@ pub(crate) fn metrics_app(
 
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
+const KEYS: &str = "GET, HEAD, DELETE";
 const KEY: &str = "GET, HEAD, PUT, DELETE";
 
 fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
@@ -83,9 +84,10 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .default_service(web::to(raw::any)),
         )
         .service(
-            resource("/keys", READ)
+            resource("/keys", KEYS)
                 .route(web::get().to(keys::list))
-                .route(web::head().to(keys::list)),
+                .route(web::head().to(keys::list))
+                .route(web::delete().to(keys::delete)),
         )
         .service(resource("/batch", POST).route(web::post().to(batch::batch)))
         .service(resource("/transaction", POST).route(web::post().to(batch::transaction)))

@@ -102,6 +102,15 @@ macro_rules! conformance {
             deleted_keys_are_never_listed
             a_lasting_key_is_listed_once_while_others_come_and_go
         }
+        $crate::conformance! { @tests $backend, folders:
+            a_delimiter_folds_keys_into_folders
+            a_folder_is_listed_if_it_has_a_key_after_the_start
+            a_folder_is_there_while_one_of_its_keys_is
+            folders_have_no_values
+            a_count_is_that_of_the_keys
+            deleting_a_prefix_leaves_everything_else
+            lasting_keys_are_listed_once_in_folders
+        }
         $crate::conformance! { @tests $backend, limits:
             a_value_may_be_as_large_as_the_limit
             a_value_over_the_limit_is_refused

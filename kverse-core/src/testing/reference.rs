@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    ContentType, Entry, Error, ErrorKind, Expiry, Key, Operation, OperationOutcome, Precondition,
-    ScanEntry, ScanOptions, Timestamp, Version, Write, WriteAction, WriteId, WriteOutcome,
+    ContentType, Delimiter, Entry, Error, ErrorKind, Expiry, Key, Operation, OperationOutcome,
+    Precondition, ScanEntry, ScanOptions, Timestamp, Version, Write, WriteAction, WriteId,
+    WriteOutcome,
 };
 
 /// Every key that was ever written.
@@ -101,8 +102,12 @@ impl Reference {
             .count() as u64
     }
 
-    /// All entries of all pages.
-    pub(super) fn listed(&self, options: &ScanOptions, now: Timestamp) -> Vec<ScanEntry> {
+    /// All entries and folders of all pages.
+    pub(super) fn listed(
+        &self,
+        options: &ScanOptions,
+        now: Timestamp,
+    ) -> (Vec<ScanEntry>, Vec<String>) {
         let selected = |key: &&Key| {
             let bytes = key.as_str().as_bytes();
             bytes.starts_with(options.prefix.as_str().as_bytes())
@@ -119,7 +124,19 @@ impl Reference {
             listed.value = options.include_values.then_some(entry.value);
             Some(listed)
         };
-        self.0.keys().filter(selected).filter_map(listed).collect()
+        let (mut entries, mut folders) = (Vec::new(), BTreeSet::new());
+        for entry in self.0.keys().filter(selected).filter_map(listed) {
+            let below = &entry.key.as_str()[options.prefix.as_str().len()..];
+            let delimiter = options.delimiter.as_ref().map(Delimiter::as_str);
+            match delimiter.and_then(|delimiter| below.split_once(delimiter)) {
+                Some((name, _)) => {
+                    let delimiter = delimiter.unwrap_or_default();
+                    folders.insert(format!("{}{name}{delimiter}", options.prefix));
+                }
+                None => entries.push(entry),
+            }
+        }
+        (entries, folders.into_iter().collect())
     }
 
     /// Compares the outcome of a write that was done at `now` with the expectation, and takes note of it.

@@ -58,6 +58,23 @@ fn version(tag: &str) -> Option<Version> {
     quoted.parse().ok()
 }
 
+/// Refuses every condition, where there is no single key that it could be about.
+///
+/// # Errors
+/// 400, naming it.
+pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), Failure> {
+    refuse(
+        headers,
+        &[
+            &IF_MATCH,
+            &IF_NONE_MATCH,
+            &IF_UNMODIFIED_SINCE,
+            &IF_MODIFIED_SINCE,
+            &IF_RANGE,
+        ],
+    )
+}
+
 /// Refuses conditions that we cannot check.
 fn refuse(headers: &HeaderMap, names: &[&HeaderName]) -> Result<(), Failure> {
     match names.iter().find(|name| headers.contains_key(**name)) {

@@ -24,9 +24,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use diesel::connection::{Connection, SimpleConnection};
 use kverse_core::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Error,
-    ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, ReadOutcome, Result,
-    ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Error,
+    ErrorKind, Key, KeyRange, KvStore, Limits, Operation, OperationOutcome, Page, Prefix,
+    ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
 };
 
 use self::error::{SqliteError, while_opening};
@@ -226,6 +226,16 @@ impl KvStore for SqliteStore {
 
     async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
         Err(Error::no_changes())
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let range = KeyRange::new(prefix, start_after);
+        let clock = Arc::clone(&self.clock);
+        let count = move |connection: &mut _| {
+            let now = clock.now();
+            statements::count_keys(connection, &range, now)
+        };
+        self.readers.run(&self.queue, count).await
     }
 
     async fn stats(&self) -> Result<Stats> {
