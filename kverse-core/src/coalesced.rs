@@ -8,7 +8,9 @@ use async_trait::async_trait;
 
 use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::{
-    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, ErrorKind, Key, KvStore,
+    Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 
 /// Reads that arrive while others are being done are read together, each key once.

@@ -10,7 +10,8 @@ use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::cached::{with_write_fence, write_fence};
 use crate::calls::{Batch, Call, WriteResults};
 use crate::{
-    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Key, KvStore, Operation,
+    OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write,
 };
 
 /// Writes that arrive while a batch is being written form the next batch (group commit: DeWitt et al., 1984). With no

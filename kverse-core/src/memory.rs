@@ -16,7 +16,10 @@ use self::feed::Feed;
 use self::rows::Rows;
 use crate::row::{self, Applied, Row};
 use crate::{
-    CacheStatus, Capabilities, ChangeKind, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Error, ErrorKind, Key, KeyRange, KvStore, Limits, Operation, OperationOutcome, Page, PageBuilder, Prefix, ReadOutcome, Result, ScanEntry, ScanOptions, ScannedRow, Stats, SystemClock, Timestamp, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangeKind, ChangePage, ChangesOptions, Clock, ComponentHealth,
+    Count, Error, ErrorKind, Key, KeyRange, KvStore, Limits, Operation, OperationOutcome, Page,
+    PageBuilder, Prefix, ReadOutcome, Result, ScanEntry, ScanOptions, ScannedRow, Stats,
+    SystemClock, Timestamp, Write, WriteOutcome,
 };
 
 /// A store in memory: a sorted map behind one lock. Nothing survives the process. Memory grows with what is stored; there
@@ -154,6 +157,10 @@ impl KvStore for MemoryStore {
         )?;
         let mut state = self.lock();
         let now = self.clock.now();
+        let row = |key: &Key| state.rows.get(key);
+        if let Some(done) = row::replay(&operations, row, now, &self.limits) {
+            return done;
+        }
         // The rows that the transaction changes, aside until all of it can be done; and every change of them.
         let mut changed: HashMap<Key, Row> = HashMap::new();
         let mut changes = Vec::new();

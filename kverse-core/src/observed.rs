@@ -12,7 +12,9 @@ use prometheus::{
 use tracing::{Instrument, debug_span};
 
 use crate::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Error, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Error,
+    ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result,
+    ScanOptions, Stats, Write, WriteOutcome,
 };
 
 /// Counts and times what goes through a store, and gives each operation a `tracing` span (level debug).

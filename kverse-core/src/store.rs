@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ChangePage, ChangesOptions, Count, Entry, Error, Key, Limits, Operation, OperationOutcome, Page, Prefix, Result, ScanOptions, Timestamp, Write, WriteOutcome,
+    ChangePage, ChangesOptions, Count, Entry, Error, Key, Limits, Operation, OperationOutcome,
+    Page, Prefix, Result, ScanOptions, Timestamp, Write, WriteOutcome,
 };
 
 /// A key-value store: a backend, or a wrapper around another store.
@@ -85,7 +86,6 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     /// `Gone` for a position whose changes are no longer all kept, or that this feed never gave. `InvalidInput` and
     /// `TooLarge` for a page size out of bounds. `Unsupported` if the store has no feed: see [`Capabilities::changes`].
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage>;
-    }
 
     /// Counts the keys that begin with `prefix` and come after `start_after`, without fetching them, in bounded time: see
     /// [`Count::next`]. A key that exists throughout is counted exactly once. Default: scans the keys.

@@ -66,7 +66,7 @@ pub(crate) fn metrics_app(
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
 const KEYS: &str = "GET, HEAD, DELETE";
-const KEY: &str = "GET, HEAD, PUT, DELETE";
+const KEY: &str = "GET, HEAD, PUT, PATCH, DELETE";
 
 fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
     let resource = |path, allow| resource(metrics, path, allow);
@@ -76,6 +76,7 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .route(web::get().to(kv::get))
                 .route(web::put().to(kv::put))
                 .route(web::head().to(kv::get))
+                .route(web::patch().to(kv::patch))
                 .route(web::delete().to(kv::delete)),
         )
         .service(

@@ -43,7 +43,9 @@ pub use view::Rules;
 use shared::{Shared, Wanted};
 
 use crate::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Entry, Error, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Entry,
+    Error, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result,
+    ScanOptions, Stats, Write, WriteOutcome,
 };
 
 /// A store read through a [`Cache`], with the guarantee that a read which starts after a write was answered returns that

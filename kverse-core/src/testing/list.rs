@@ -62,6 +62,9 @@ macro_rules! conformance {
             a_scan_skips_expired_entries
             stats_do_not_count_expired_entries
             a_transaction_does_not_see_expired_entries
+            a_touch_changes_the_expiry_only
+            a_touch_of_a_missing_key_changes_nothing
+            a_touch_is_a_write_like_others
         }
         $crate::conformance! { @tests $backend, conditions:
             absent_creates_and_does_not_replace
@@ -131,6 +134,8 @@ macro_rules! conformance {
             a_delete_of_a_missing_key_displaces_no_id
             a_batch_recognises_each_retry
             a_retried_transaction_gets_its_first_outcomes
+            a_retried_transaction_is_not_stopped_by_its_own_effect
+            a_retried_transaction_is_recognised_by_any_of_its_writes
         }
         $crate::conformance! { @tests $backend, stats:
             stats_count_the_keys_that_exist

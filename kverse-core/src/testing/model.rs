@@ -101,6 +101,7 @@ impl<B: Backend> Run<B> {
         let key = operations::key(planned.key);
         let write = match planned.change {
             Change::Delete => Write::delete(key),
+            Change::Touch(ends) => Write::touch(key, self.expiry(ends)),
             Change::Put {
                 size,
                 typed,
@@ -110,12 +111,7 @@ impl<B: Backend> Run<B> {
                 let value: Bytes = self.writes.len().to_string().repeat(size).into();
                 let content_type = typed.then(|| format!("text/{}", self.writes.len()));
                 let content_type = content_type.map(|text| ContentType::new(text).unwrap());
-                let expiry = match expiry {
-                    operations::Ends::Never => Expiry::Never,
-                    operations::Ends::After(duration) => Expiry::After(duration),
-                    operations::Ends::At(offset) => Expiry::At(offset.from(self.now())),
-                    operations::Ends::Keep => Expiry::Keep,
-                };
+                let expiry = self.expiry(expiry);
                 Write::new(
                     key,
                     WriteAction::Put {
@@ -130,6 +126,15 @@ impl<B: Backend> Run<B> {
         let write = write.with_precondition(precondition);
         self.writes.push(write.clone());
         write
+    }
+
+    fn expiry(&self, ends: operations::Ends) -> Expiry {
+        match ends {
+            operations::Ends::Never => Expiry::Never,
+            operations::Ends::After(duration) => Expiry::After(duration),
+            operations::Ends::At(offset) => Expiry::At(offset.from(self.now())),
+            operations::Ends::Keep => Expiry::Keep,
+        }
     }
 
     fn precondition(&self, key: usize, condition: operations::Condition) -> Precondition {

@@ -55,6 +55,7 @@ pub(super) enum Change {
         typed: bool,
         expiry: Ends,
     },
+    Touch(Ends),
     Delete,
 }
 
@@ -127,7 +128,8 @@ fn planned(clocked: bool) -> impl Strategy<Value = Planned> {
             typed,
             expiry,
         });
-    let change = prop_oneof![3 => put, 1 => Just(Change::Delete)];
+    let touch = ends(clocked).prop_map(Change::Touch);
+    let change = prop_oneof![6 => put, 1 => touch, 2 => Just(Change::Delete)];
     (an_index(), change, condition()).prop_map(|(key, change, condition)| Planned {
         key,
         change,

@@ -20,11 +20,14 @@ mod clocks;
 mod cluster;
 mod database;
 mod faults;
+mod half;
 mod interrupted;
 mod long;
 mod naive;
+mod replays;
 mod replica;
 mod round;
+mod transfers;
 mod workload;
 
 use std::process::ExitCode;
@@ -85,6 +88,33 @@ fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
             Ok(())
         }));
     }
+    let on_cluster = (Arc::clone(runtime), Arc::clone(&pool));
+    let name = "replayed_writes_get_their_first_answer";
+    trials.push(Trial::test(name, move || {
+        let (runtime, pool) = on_cluster;
+        runtime.block_on(async {
+            let cluster = pool.take().await;
+            replays::get_their_first_answer(&cluster).await;
+            pool.give_back(cluster);
+        });
+        Ok(())
+    }));
+    let on_cluster = (Arc::clone(runtime), Arc::clone(&pool));
+    trials.push(Trial::test("transfers_keep_the_sum", move || {
+        let (runtime, pool) = on_cluster;
+        runtime.block_on(async {
+            let mut cluster = pool.take().await;
+            transfers::keep_the_sum(&mut cluster, seed).await;
+            pool.give_back(cluster);
+        });
+        Ok(())
+    }));
+    let on_runtime = Arc::clone(runtime);
+    let name = "a_cache_that_shows_half_a_transaction_is_found_out";
+    trials.push(Trial::test(name, move || {
+        on_runtime.block_on(half::is_found_out(seed));
+        Ok(())
+    }));
     for (name, after_write) in [
         ("naive_cache_that_is_set_is_found_out", AfterWrite::Set),
         (
