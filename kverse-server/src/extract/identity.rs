@@ -73,7 +73,7 @@ impl<'a> RequestIdentity<'a> {
             self.text(),
         ) {
             (Operation::Write(write), Some(text))
-                if !has_own_key && !(self.is_request() && may_be_meant_twice(&write)) =>
+                if !(has_own_key || self.is_request() && may_be_meant_twice(&write)) =>
             {
                 let index = index.to_string();
                 let parts = [text.as_bytes(), content.as_bytes(), index.as_bytes()];

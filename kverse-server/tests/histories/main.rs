@@ -89,8 +89,7 @@ fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
         }));
     }
     let on_cluster = (Arc::clone(runtime), Arc::clone(&pool));
-    let name = "replayed_writes_get_their_first_answer";
-    trials.push(Trial::test(name, move || {
+    trials.push(Trial::test("replays_are_done_once", move || {
         let (runtime, pool) = on_cluster;
         runtime.block_on(async {
             let cluster = pool.take().await;
@@ -110,8 +109,7 @@ fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
         Ok(())
     }));
     let on_runtime = Arc::clone(runtime);
-    let name = "a_cache_that_shows_half_a_transaction_is_found_out";
-    trials.push(Trial::test(name, move || {
+    trials.push(Trial::test("half_transactions_are_found", move || {
         on_runtime.block_on(half::is_found_out(seed));
         Ok(())
     }));
