@@ -85,6 +85,7 @@ Examples:
   kverse-cli delete lock --if-match 1767225600000000
   kverse-cli list tmp/ -o json | kverse-cli delete -
   kverse-cli delete - --ignore-missing < keys.txt
+  kverse-cli delete --prefix tmp/ --yes
 
 Standard input has a key on each line or, if its first line begins with `{`, JSON objects with a \
 `key`, one a line, as `list -o json` prints them. Keys may contain line breaks: pass on JSON what you have not \
@@ -92,7 +93,9 @@ made yourself. A line that is neither ends the command with its number; what is 
 How many keys were deleted is said at the end.
 
 With -o json, one line for each key:
-  {\"key\":\"greeting\",\"deleted\":true,\"version\":\"1767225600000000\"}";
+  {\"key\":\"greeting\",\"deleted\":true,\"version\":\"1767225600000000\"}
+With --prefix, one line for all:
+  {\"prefix\":\"tmp/\",\"deleted\":3}";
 
 const LIST_AFTER_HELP: &str = "\
 Examples:
@@ -326,8 +329,17 @@ pub(crate) struct GetArgs {
 #[command(after_help = DELETE_AFTER_HELP)]
 pub(crate) struct DeleteArgs {
     /// The keys, or `-` to read them from standard input.
-    #[arg(required = true, value_name = "KEY", value_hint = ValueHint::Other)]
+    #[arg(required_unless_present = "prefix", value_name = "KEY", value_hint = ValueHint::Other)]
     pub(crate) keys: Vec<Key>,
+
+    /// Remove all keys that begin with this, after a question on the terminal; elsewhere it needs --yes. How many there
+    /// were is said at the end.
+    #[arg(long, value_hint = ValueHint::Other, conflicts_with_all = ["keys", "if_match", "ignore_missing"])]
+    pub(crate) prefix: Option<Prefix>,
+
+    /// Do not ask.
+    #[arg(long, requires = "prefix")]
+    pub(crate) yes: bool,
 
     /// Remove only if the key has this version; `*`: only if it exists. For a single key.
     #[arg(long, value_name = "VERSION", value_hint = ValueHint::Other, value_parser = if_match)]

@@ -152,6 +152,29 @@ fn a_missing_key_is_reported_and_the_others_are_deleted() {
 }
 
 #[test]
+fn keys_are_deleted_by_prefix_if_somebody_confirms() {
+    let server = memory_server();
+    for key in ["a", "a/1", "a/2", "a0"] {
+        cli(&server.url, &["put", key, "value"]).text();
+    }
+    cli(&server.url, &["delete", "--prefix", "a/"]).failed(2, "--yes");
+    cli(&server.url, &["delete", "--prefix", "a/", "a"]).failed(2, "cannot be used with");
+    cli(&server.url, &["delete"]).failed(2, "required");
+    let deleted = cli(
+        &server.url,
+        &["delete", "--prefix", "a/", "--yes", "-o", "json"],
+    )
+    .json();
+    assert_eq!(
+        (&deleted["prefix"], &deleted["deleted"]),
+        (&"a/".into(), &2.into())
+    );
+    assert_eq!(cli(&server.url, &["list"]).text(), "a\na0\n");
+    cli(&server.url, &["delete", "--prefix", "", "--yes"]).text();
+    assert_eq!(cli(&server.url, &["list"]).text(), "");
+}
+
+#[test]
 fn list_prints_keys_in_order_and_as_asked() {
     let server = memory_server();
     for key in ["b/2", "a", "b/1", "c\nd"] {

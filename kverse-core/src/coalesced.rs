@@ -8,8 +8,9 @@ use async_trait::async_trait;
 
 use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::{
-    Capabilities, ChangePage, ChangesOptions, ComponentHealth, ErrorKind, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, ErrorKind, Key, KvStore,
+    Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 
 /// Reads that arrive while others are being done are read together, each key once.
@@ -118,6 +119,10 @@ impl KvStore for CoalescedStore {
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
         self.inner().changes(options).await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        self.inner().count(prefix, start_after).await
     }
 
     async fn stats(&self) -> Result<Stats> {

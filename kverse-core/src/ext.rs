@@ -5,8 +5,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::{
-    CacheStatus, Entry, Error, ErrorKind, Key, KvStore, Precondition, PutOptions, ReadOutcome,
-    Result, ScanEntry, ScanOptions, Version, Write, WriteOutcome,
+    CacheStatus, Count, Entry, Error, ErrorKind, Key, KvStore, Precondition, Prefix, PutOptions,
+    ReadOutcome, Result, ScanEntry, ScanOptions, Version, Write, WriteOutcome,
 };
 
 /// Convenience over [`KvStore`], for every store.
@@ -122,7 +122,27 @@ pub trait KvStoreExt: KvStore {
         Err(Error::new(ErrorKind::Conflict, message))
     }
 
-    /// All entries of a scan as a stream, which fetches the pages as it goes.
+    /// Removes the keys that begin with `prefix` and come after `start_after`, as many as one batch holds: how many there
+    /// were, and where to go on. A key that exists throughout is removed; whether one that is made meanwhile is, depends.
+    async fn delete_page(&self, prefix: &Prefix, start_after: Option<Key>) -> Result<Count> {
+        let limits = self.capabilities().limits;
+        let options = ScanOptions::new(prefix.clone())
+            .with_start_after(start_after)
+            .with_limit(limits.max_page_entries.min(limits.max_batch_operations))
+            .with_max_bytes(limits.max_page_bytes.min(limits.max_batch_bytes));
+        let page = self.scan(options).await?;
+        let deletes = page
+            .entries
+            .into_iter()
+            .map(|entry| Write::delete(entry.key));
+        let mut deleted = 0;
+        for outcome in self.write(deletes.collect()).await? {
+            deleted += u64::from(outcome?.existed);
+        }
+        Ok(Count::new(deleted, page.next))
+    }
+
+    /// All entries of a scan as a stream, which fetches the pages as it goes. Common prefixes are left out.
     fn list_all(&self, options: ScanOptions) -> BoxStream<'_, Result<ScanEntry>> {
         let pages = stream::try_unfold(Some(options), move |options| async move {
             let Some(options) = options else {

@@ -10,8 +10,8 @@ use crate::batch_queue::{Answers, BatchQueue, BatchWork};
 use crate::cached::{with_write_fence, write_fence};
 use crate::calls::{Batch, Call, WriteResults};
 use crate::{
-    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Key, KvStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Key, KvStore, Operation,
+    OperationOutcome, Page, Prefix, ReadOutcome, Result, ScanOptions, Stats, Write,
 };
 
 /// Writes that arrive while a batch is being written form the next batch (group commit: DeWitt et al., 1984). With no
@@ -114,6 +114,10 @@ impl KvStore for GroupCommitStore {
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
         self.inner().changes(options).await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        self.inner().count(prefix, start_after).await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -120,9 +120,18 @@ impl Prefix {
     /// # Errors
     /// `InvalidInput` if it contains NUL, `TooLarge` if it is longer than [`Key::MAX_BYTES`].
     pub fn new(prefix: impl Into<String>) -> Result<Self> {
-        let prefix = prefix.into();
-        check_text("prefix", &prefix)?;
+        Self::parse("prefix", prefix.into())
+    }
+
+    /// The same, called `what` in errors.
+    pub(crate) fn parse(what: &str, prefix: String) -> Result<Self> {
+        check_text(what, &prefix)?;
         Ok(Self(prefix))
+    }
+
+    /// The first `length` bytes of a key, which must end at a character.
+    pub(crate) fn beginning(key: &Key, length: usize) -> Self {
+        Self(key.as_str()[..length].to_owned())
     }
 
     /// The prefix as text.
@@ -151,6 +160,19 @@ impl Prefix {
             }
         }
         None
+    }
+
+    /// The greatest key that begins with this prefix, which is longer than any that is likely to be used: what comes
+    /// after it comes after all keys of the prefix.
+    pub fn last_key(&self) -> Key {
+        let mut last = self.0.clone();
+        // The greatest characters of 4, 3, 2 and 1 bytes.
+        for greatest in ['\u{10FFFF}', '\u{FFFF}', '\u{7FF}', '\u{7F}'] {
+            while last.len() + greatest.len_utf8() <= Key::MAX_BYTES {
+                last.push(greatest);
+            }
+        }
+        Key(last.into())
     }
 }
 
@@ -202,6 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn no_key_of_a_prefix_is_after_the_last() {
+        for prefix in ["", "a", "ab", "abc", "abcd", "a\u{10FFFF}"] {
+            let prefix = Prefix::new(prefix).unwrap();
+            let last = prefix.last_key();
+            assert_eq!(last.len(), Key::MAX_BYTES);
+            let (length, end) = last.as_str().char_indices().next_back().unwrap();
+            for greater in [char::MAX, '\u{FFFF}', '\u{7FF}', '\u{7F}'] {
+                let key = Key::new(format!("{}{greater}", &last.as_str()[..length]));
+                assert!(key.is_err() || greater <= end);
+            }
+        }
+    }
+
+    #[test]
     fn upper_bound_at_the_edges() {
         let bound = |prefix: &str| Prefix::new(prefix).unwrap().upper_bound();
         assert_eq!(bound("a").as_deref(), Some("b"));
@@ -219,6 +255,8 @@ mod tests {
             prop_assert_eq!(in_range, p.matches(&k));
             let longer = format!("{prefix}{tail}");
             prop_assert!(p.upper_bound().is_none_or(|bound| longer < bound));
+            let last = p.last_key();
+            prop_assert!(p.matches(&last) && !p.matches(&k) | (k <= last));
         }
     }
 }

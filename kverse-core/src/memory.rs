@@ -17,8 +17,9 @@ use self::rows::Rows;
 use crate::row::{self, Applied, Row};
 use crate::{
     CacheStatus, Capabilities, ChangeKind, ChangePage, ChangesOptions, Clock, ComponentHealth,
-    Error, ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, ReadOutcome, Result,
-    ScanEntry, ScanOptions, Stats, SystemClock, Timestamp, Write, WriteOutcome,
+    Count, Error, ErrorKind, Key, KeyRange, KvStore, Limits, Operation, OperationOutcome, Page,
+    PageBuilder, Prefix, ReadOutcome, Result, ScanEntry, ScanOptions, ScannedRow, Stats,
+    SystemClock, Timestamp, Write, WriteOutcome,
 };
 
 /// A store in memory: a sorted map behind one lock. Nothing survives the process. Memory grows with what is stored; there
@@ -114,6 +115,12 @@ impl fmt::Display for MemoryStore {
     }
 }
 
+fn bounds(range: &KeyRange) -> (Bound<&str>, Bound<&str>) {
+    let before = range.before.as_deref();
+    let before = before.map_or(Bound::Unbounded, Bound::Excluded);
+    (Bound::Included(&range.from), before)
+}
+
 #[async_trait]
 impl KvStore for MemoryStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<ReadOutcome>> {
@@ -150,6 +157,10 @@ impl KvStore for MemoryStore {
         )?;
         let mut state = self.lock();
         let now = self.clock.now();
+        let row = |key: &Key| state.rows.get(key);
+        if let Some(done) = row::replay(&operations, row, now, &self.limits) {
+            return done;
+        }
         // The rows that the transaction changes, aside until all of it can be done; and every change of them.
         let mut changed: HashMap<Key, Row> = HashMap::new();
         let mut changes = Vec::new();
@@ -193,25 +204,37 @@ impl KvStore for MemoryStore {
         options.check(&self.limits)?;
         let state = self.lock();
         let now = self.clock.now();
-        let start = match &options.start_after {
-            Some(key) if key.as_str() >= options.prefix.as_str() => Bound::Excluded(key.as_str()),
-            _ => Bound::Included(options.prefix.as_str()),
+        let row = |(key, row): (&Key, &Row)| {
+            let Some(value) = row.value.as_ref().filter(|_| row.is_live(now)) else {
+                return ScannedRow::Gone(key.clone());
+            };
+            let mut entry = ScanEntry::new(key.clone(), row.version, value.len() as u64);
+            entry.content_type = row.content_type.clone();
+            entry.expires_at = row.expires_at;
+            entry.value = options.include_values.then(|| value.clone());
+            ScannedRow::Entry(entry)
         };
-        let entries = state
-            .rows
-            .by_key()
-            .range::<str, _>((start, Bound::Unbounded))
-            .take_while(|(key, _)| options.prefix.matches(key))
-            .filter_map(|(key, row)| {
-                let value = row.value.as_ref().filter(|_| row.is_live(now))?;
-                let mut entry = ScanEntry::new(key.clone(), row.version, value.len() as u64);
-                entry.content_type = row.content_type.clone();
-                entry.expires_at = row.expires_at;
-                entry.value = options.include_values.then(|| value.clone());
-                Some(Ok::<_, Infallible>(entry))
-            });
-        let Ok(page) = Page::collect(&options, entries);
-        Ok(page)
+        let mut page = PageBuilder::new(&options);
+        while let Some(range) = page.rest() {
+            let rows = state.rows.by_key().range::<str, _>(bounds(&range)).map(row);
+            let Ok(()) = page.fill(rows.map(Ok::<_, Infallible>), usize::MAX);
+        }
+        Ok(page.finish())
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let range = KeyRange::new(prefix, start_after);
+        let state = self.lock();
+        let now = self.clock.now();
+        let mut count = Count::default();
+        if !range.is_empty() {
+            let rows = state.rows.by_key().range::<str, _>(bounds(&range));
+            for (passed, (key, row)) in rows.take(Count::MAX_ROWS).enumerate() {
+                count.keys += u64::from(row.is_live(now));
+                count.next = (passed + 1 == Count::MAX_ROWS).then(|| key.clone());
+            }
+        }
+        Ok(count)
     }
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {

@@ -12,9 +12,9 @@ use prometheus::{
 use tracing::{Instrument, debug_span};
 
 use crate::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Error, ErrorKind, Key,
-    KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
-    WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Error,
+    ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result,
+    ScanOptions, Stats, Write, WriteOutcome,
 };
 
 /// Counts and times what goes through a store, and gives each operation a `tracing` span (level debug).
@@ -40,6 +40,7 @@ struct Calls {
     write: Series,
     transact: Series,
     scan: Series,
+    count: Series,
     changes: Series,
     stats: Series,
 }
@@ -133,6 +134,7 @@ impl ObservedStore {
                 write: series("write"),
                 transact: series("transact"),
                 scan: series("scan"),
+                count: series("count"),
                 changes: series("changes"),
                 stats: series("stats"),
             },
@@ -221,6 +223,12 @@ impl KvStore for ObservedStore {
             .changes(options)
             .instrument(debug_span!("changes"));
         self.observe(&self.calls.changes, call).await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let call = self.inner().count(prefix, start_after);
+        let call = call.instrument(debug_span!("count"));
+        self.observe(&self.calls.count, call).await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::entry::is_expired;
 use crate::{
-    ChangeKind, ContentType, Entry, Error, Precondition, Result, Timestamp, Version, Write,
-    WriteAction, WriteId, WriteOutcome,
+    ChangeKind, ContentType, Entry, Error, Key, Limits, Operation, OperationOutcome, Precondition,
+    Result, Timestamp, Version, Write, WriteAction, WriteId, WriteOutcome,
 };
 
 /// What a backend keeps of a key.
@@ -118,6 +118,15 @@ pub fn apply(row: Option<&Row>, write: &Write, now: Timestamp) -> Result<Applied
             let expires_at = expiry.resolve(now, live.and_then(|row| row.expires_at));
             (Some(value.clone()), content_type.clone(), expires_at)
         }
+        WriteAction::Touch { expiry } => match live {
+            Some(row) => {
+                let expires_at = expiry.resolve(now, row.expires_at);
+                (row.value.clone(), row.content_type.clone(), expires_at)
+            }
+            None => {
+                return Ok(Applied::Unchanged(WriteOutcome::new(previous, false, None)));
+            }
+        },
         WriteAction::Delete if !existed => {
             return Ok(Applied::Unchanged(WriteOutcome::new(previous, false, None)));
         }
@@ -135,4 +144,44 @@ pub fn apply(row: Option<&Row>, write: &Write, now: Timestamp) -> Result<Applied
         row,
         WriteOutcome::new(version, existed, expires_at),
     ))
+}
+
+/// The outcomes of a transaction that was done before, which must not be done again: at least one of its writes is still
+/// the last of its key. `None` if there is no such write. `row` has the rows as they are before the transaction.
+///
+/// # Errors
+/// `TooLarge` for more bytes than a read may find.
+pub fn replay<'a>(
+    operations: &[Operation],
+    row: impl Fn(&Key) -> Option<&'a Row>,
+    now: Timestamp,
+    limits: &Limits,
+) -> Option<Result<Vec<OperationOutcome>>> {
+    let first_outcome = |write: &Write| {
+        let row = row(&write.key).filter(|row| row.write_id == write.write_id)?;
+        Some(WriteOutcome::new(row.version, row.existed, row.expires_at).with_replayed(true))
+    };
+    let done_before = operations.iter().any(|operation| match operation {
+        Operation::Write(write) => first_outcome(write).is_some(),
+        Operation::Get { .. } => false,
+    });
+    let mut budget = limits.read_budget();
+    let outcome = |operation: &Operation| match operation {
+        // Its condition held then. What it found is gone, so this is what there is now.
+        Operation::Get { key, .. } => {
+            let entry = row(key).and_then(|row| row.entry(now));
+            budget.spend(entry.as_ref())?;
+            Ok(OperationOutcome::Get(entry))
+        }
+        Operation::Write(write) => {
+            let since_overwritten = || {
+                let existed = write.precondition != Precondition::Absent
+                    && row(&write.key).is_some_and(|row| row.is_live(now));
+                WriteOutcome::new(Version::NONE, existed, None).with_replayed(true)
+            };
+            let outcome = first_outcome(write).unwrap_or_else(since_overwritten);
+            Ok(OperationOutcome::Write(outcome))
+        }
+    };
+    done_before.then(|| operations.iter().map(outcome).collect())
 }

@@ -1,14 +1,8 @@
-//! Pages of keys in byte order.
+//! What a scan lists.
 
-use std::fmt;
-use std::str::FromStr;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
-use crate::{ContentType, Error, Key, Limits, Prefix, Result, Timestamp, Version};
+use crate::{ContentType, Delimiter, Error, Key, Limits, Prefix, Result, Timestamp, Version};
 
 /// Which keys a scan returns, and how many on one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +10,14 @@ use crate::{ContentType, Error, Key, Limits, Prefix, Result, Timestamp, Version}
 pub struct ScanOptions {
     /// Only keys that begin with this. Default: all.
     pub prefix: Prefix,
-    /// Only keys after this one. Default: from the beginning.
+    /// Only keys after this one. Default: from the beginning. A folder is listed if it has a key after this one.
     pub start_after: Option<Key>,
-    /// At most this many entries: 1 to [`Limits::max_page_entries`]. Default 100.
+    /// Folds the keys in which this follows the prefix into folders: see [`Delimiter::folder`]. Each folder is one
+    /// [common prefix](crate::Page::common_prefixes), however many keys it has. Default: every key on its own.
+    pub delimiter: Option<Delimiter>,
+    /// At most this many entries and common prefixes: 1 to [`Limits::max_page_entries`]. Default 100.
     pub limit: usize,
-    /// The page ends once its keys and values have this many bytes; it always has at least one entry if there is one.
+    /// The page ends once its keys, common prefixes and values have this many bytes; one of them may be more.
     /// At most, and by default, [`Limits::max_page_bytes`].
     pub max_bytes: usize,
     /// Whether the values come along. Default: keys only.
@@ -36,6 +33,7 @@ impl ScanOptions {
         Self {
             prefix,
             start_after: None,
+            delimiter: None,
             limit: Self::DEFAULT_LIMIT,
             max_bytes: Limits::default().max_page_bytes,
             include_values: false,
@@ -49,7 +47,14 @@ impl ScanOptions {
         self
     }
 
-    /// At most this many entries.
+    /// Folds keys into folders.
+    #[must_use]
+    pub fn with_delimiter(mut self, delimiter: Option<Delimiter>) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// At most this many entries and common prefixes.
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -68,6 +73,11 @@ impl ScanOptions {
     pub fn with_values(mut self, include_values: bool) -> Self {
         self.include_values = include_values;
         self
+    }
+
+    /// The keys that the scan goes through.
+    pub fn range(&self) -> KeyRange {
+        KeyRange::new(&self.prefix, self.start_after.as_ref())
     }
 
     /// Checks the page size against the limits.
@@ -98,7 +108,45 @@ impl ScanOptions {
     }
 }
 
-/// One entry of a [`Page`].
+/// Keys that follow each other: `from <= key < before`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key may be this, which need not be a key itself.
+    pub from: String,
+    /// All keys are before this; `None`: there is no end.
+    pub before: Option<String>,
+}
+
+impl KeyRange {
+    /// The keys that begin with `prefix` and come after `start_after`.
+    pub fn new(prefix: &Prefix, start_after: Option<&Key>) -> Self {
+        let all = Self {
+            from: prefix.as_str().to_owned(),
+            before: prefix.upper_bound(),
+        };
+        match start_after {
+            Some(key) => all.after(key),
+            None => all,
+        }
+    }
+
+    /// Those that come after `key`.
+    #[must_use]
+    pub fn after(self, key: &Key) -> Self {
+        // The next text but for NUL, which no key has in it.
+        let from = format!("{key}\u{1}").max(self.from);
+        Self { from, ..self }
+    }
+
+    /// Whether no key can be in it.
+    pub fn is_empty(&self) -> bool {
+        self.before
+            .as_ref()
+            .is_some_and(|before| *before <= self.from)
+    }
+}
+
+/// One entry of a [`Page`](crate::Page).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanEntry {
@@ -132,125 +180,5 @@ impl ScanEntry {
     /// The bytes that the entry counts towards [`ScanOptions::max_bytes`].
     pub fn bytes(&self) -> usize {
         self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
-    }
-}
-
-/// A part of a scan, in byte order of the keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Page {
-    /// The entries. May be empty although more follow.
-    pub entries: Vec<ScanEntry>,
-    /// Where the next page starts: give it as [`ScanOptions::start_after`]. `None` on the last page.
-    pub next: Option<Key>,
-}
-
-impl Page {
-    /// A page that ends before `next`, or is the last one.
-    pub fn new(entries: Vec<ScanEntry>, next: Option<Key>) -> Self {
-        Self { entries, next }
-    }
-
-    /// Collects a page from entries in order: ends it where the options say, and then reads no further.
-    ///
-    /// # Errors
-    /// The first error of the entries.
-    pub fn collect<E>(
-        options: &ScanOptions,
-        entries: impl IntoIterator<Item = Result<ScanEntry, E>>,
-    ) -> Result<Self, E> {
-        let mut page = Self::default();
-        let mut bytes = 0;
-        for entry in entries {
-            if page.entries.len() == options.limit || bytes >= options.max_bytes {
-                page.next = page.entries.last().map(|last| last.key.clone());
-                break;
-            }
-            let entry = entry?;
-            bytes += entry.bytes();
-            page.entries.push(entry);
-        }
-        Ok(page)
-    }
-}
-
-/// Where a scan goes on, as opaque text that only fits the prefix that it was made for.
-///
-/// ```
-/// use kverse_core::{Cursor, Prefix};
-///
-/// let users = Prefix::new("user/")?;
-/// let text = Cursor::new(&users, "user/42".parse()?).to_string();
-/// let cursor: Cursor = text.parse()?;
-/// assert_eq!(cursor.start_after(&users)?.as_str(), "user/42");
-/// assert!(cursor.start_after(&Prefix::new("group/")?).is_err());
-/// # Ok::<(), kverse_core::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    query: [u8; Self::QUERY_BYTES],
-    key: Key,
-}
-
-impl Cursor {
-    const QUERY_BYTES: usize = 8;
-
-    /// The cursor of a scan of `prefix` that goes on after `key`.
-    pub fn new(prefix: &Prefix, key: Key) -> Self {
-        Self {
-            query: Self::query(prefix),
-            key,
-        }
-    }
-
-    fn query(prefix: &Prefix) -> [u8; Self::QUERY_BYTES] {
-        let digest = Sha256::digest(prefix.as_str());
-        let mut query = [0; Self::QUERY_BYTES];
-        query.copy_from_slice(&digest[..Self::QUERY_BYTES]);
-        query
-    }
-
-    /// The key after which the scan of `prefix` goes on.
-    ///
-    /// # Errors
-    /// `InvalidInput` if the cursor was made for another prefix.
-    pub fn start_after(&self, prefix: &Prefix) -> Result<Key> {
-        if self.query != Self::query(prefix) {
-            return Err(Error::invalid_input(
-                "the cursor belongs to another query: it was given for another prefix",
-            ));
-        }
-        Ok(self.key.clone())
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = self.query.to_vec();
-        bytes.extend_from_slice(self.key.as_str().as_bytes());
-        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let malformed = || {
-            Error::invalid_input(
-                "the cursor is malformed: pass on the one of the page before unchanged",
-            )
-        };
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|error| malformed().with_source(error))?;
-        let (query, key) = bytes.split_first_chunk().ok_or_else(malformed)?;
-        let key = std::str::from_utf8(key).map_err(|error| malformed().with_source(error))?;
-        Ok(Self {
-            query: *query,
-            key: key
-                .parse()
-                .map_err(|error| malformed().with_source(error))?,
-        })
     }
 }

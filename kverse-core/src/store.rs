@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ChangePage, ChangesOptions, Entry, Error, Key, Limits, Operation, OperationOutcome, Page,
-    Result, ScanOptions, Timestamp, Write, WriteOutcome,
+    ChangePage, ChangesOptions, Count, Entry, Error, Key, Limits, Operation, OperationOutcome,
+    Page, Prefix, Result, ScanOptions, Timestamp, Write, WriteOutcome,
 };
 
 /// A key-value store: a backend, or a wrapper around another store.
@@ -60,7 +60,8 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     /// key. `TooLarge` as for [`write`](Self::write) and, of the gets, for [`read`](Self::read).
     async fn transact(&self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>>;
 
-    /// Lists keys in byte order, a page at a time. A key that exists throughout a scan is listed exactly once.
+    /// Lists keys in byte order, a page at a time. A key that exists throughout a scan is listed exactly once, or the
+    /// folder that it is in.
     ///
     /// # Errors
     /// `InvalidInput` and `TooLarge` for a page size out of bounds.
@@ -85,6 +86,27 @@ pub trait KvStore: Debug + Display + Send + Sync + 'static {
     /// `Gone` for a position whose changes are no longer all kept, or that this feed never gave. `InvalidInput` and
     /// `TooLarge` for a page size out of bounds. `Unsupported` if the store has no feed: see [`Capabilities::changes`].
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage>;
+
+    /// Counts the keys that begin with `prefix` and come after `start_after`, without fetching them, in bounded time: see
+    /// [`Count::next`]. A key that exists throughout is counted exactly once. Default: scans the keys.
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let limits = self.capabilities().limits;
+        let mut options = ScanOptions::new(prefix.clone())
+            .with_start_after(start_after.cloned())
+            .with_limit(limits.max_page_entries)
+            .with_max_bytes(limits.max_page_bytes);
+        let mut count = Count::default();
+        for _ in 0..Count::MAX_ROWS.div_ceil(limits.max_page_entries) {
+            let page = self.scan(options.clone()).await?;
+            count.keys += page.entries.len() as u64;
+            count.next = page.next;
+            if count.next.is_none() {
+                break;
+            }
+            options.start_after.clone_from(&count.next);
+        }
+        Ok(count)
+    }
 
     /// Counts what is stored.
     async fn stats(&self) -> Result<Stats>;
@@ -120,6 +142,10 @@ impl<S: KvStore + ?Sized> KvStore for Arc<S> {
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
         (**self).changes(options).await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        (**self).count(prefix, start_after).await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -62,7 +62,9 @@ impl Expiry {
 }
 
 /// Identifies one write across its retries. The store remembers with each key the id of its last write, so that a retry
-/// of that write is not done again but gets its first outcome, even if its precondition no longer holds.
+/// of that write is not done again but gets its first outcome, even if its precondition no longer holds. A transaction is
+/// recognised as a whole, as long as one of its writes is the last of its key; so an id must not be used for writes of
+/// different transactions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WriteId([u8; 16]);
 
@@ -121,6 +123,11 @@ pub enum WriteAction {
         /// When it ends.
         expiry: Expiry,
     },
+    /// Changes when the entry ends; its value and content type stay as they are. Where there is no entry, nothing happens.
+    Touch {
+        /// When it ends.
+        expiry: Expiry,
+    },
     /// Removes the entry. A tombstone keeps the version, so that versions of the key go on growing.
     Delete,
 }
@@ -150,6 +157,11 @@ impl Write {
         Self::new(key, action)
     }
 
+    /// Changes when the entry of `key` ends, unconditionally.
+    pub fn touch(key: Key, expiry: Expiry) -> Self {
+        Self::new(key, WriteAction::Touch { expiry })
+    }
+
     /// Removes `key`, unconditionally.
     pub fn delete(key: Key) -> Self {
         Self::new(key, WriteAction::Delete)
@@ -165,7 +177,7 @@ impl Write {
         }
     }
 
-    /// The same write with the content type and expiry of a put; a delete has neither and stays as it is.
+    /// The same write with the content type and expiry of a put; others stay as they are.
     #[must_use]
     pub fn with_options(mut self, options: PutOptions) -> Self {
         if let WriteAction::Put {
@@ -202,7 +214,7 @@ impl Write {
     pub fn size(&self) -> usize {
         match &self.action {
             WriteAction::Put { value, .. } => self.key.len() + value.len(),
-            WriteAction::Delete => self.key.len(),
+            WriteAction::Touch { .. } | WriteAction::Delete => self.key.len(),
         }
     }
 }
@@ -262,8 +274,9 @@ impl PutOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteOutcome {
-    /// The version of the key after the write. A delete of a key that does not exist changes nothing: then the version
-    /// of its tombstone, or [`Version::NONE`].
+    /// The version of the key after the write. A delete or touch of a key that does not exist changes nothing: then the
+    /// version of its tombstone, or [`Version::NONE`]. `NONE`, too, in the outcomes of a retried transaction, for a key
+    /// that was written again since: which version it had is not known any more, and no key has this one.
     pub version: Version,
     /// Whether the key existed before: a put replaced, a delete removed an entry.
     pub existed: bool,

@@ -65,7 +65,8 @@ pub(crate) fn metrics_app(
 
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
-const KEY: &str = "GET, HEAD, PUT, DELETE";
+const KEYS: &str = "GET, HEAD, DELETE";
+const KEY: &str = "GET, HEAD, PUT, PATCH, DELETE";
 
 fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
     let resource = |path, allow| resource(metrics, path, allow);
@@ -75,6 +76,7 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .route(web::get().to(kv::get))
                 .route(web::put().to(kv::put))
                 .route(web::head().to(kv::get))
+                .route(web::patch().to(kv::patch))
                 .route(web::delete().to(kv::delete)),
         )
         .service(
@@ -83,9 +85,10 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .default_service(web::to(raw::any)),
         )
         .service(
-            resource("/keys", READ)
+            resource("/keys", KEYS)
                 .route(web::get().to(keys::list))
-                .route(web::head().to(keys::list)),
+                .route(web::head().to(keys::list))
+                .route(web::delete().to(keys::delete)),
         )
         .service(resource("/batch", POST).route(web::post().to(batch::batch)))
         .service(resource("/transaction", POST).route(web::post().to(batch::transaction)))

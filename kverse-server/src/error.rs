@@ -294,6 +294,11 @@ impl ResponseError for Failure {
         if let Some(header) = &self.header {
             response.insert_header((**header).clone());
         }
+        if let Some(version) = self.error.current_version()
+            && self.status == StatusCode::PRECONDITION_FAILED
+        {
+            response.insert_header((header::ETAG, format!("\"{version}\"")));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }

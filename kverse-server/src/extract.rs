@@ -2,11 +2,13 @@
 
 mod body;
 mod conditions;
+mod identity;
 mod media;
 mod query;
 
 pub(crate) use body::{body, json_body, parse_json};
-pub(crate) use conditions::{ReadCondition, with_conditions};
+pub(crate) use conditions::{ReadCondition, Verdict, refuse_conditions, with_conditions};
+pub(crate) use identity::RequestIdentity;
 pub(crate) use media::{
     APPLICATION_OCTET_STREAM, content_type, is_json, refuse_partial, stored_content_type,
     wants_bytes,

@@ -43,9 +43,9 @@ pub use view::Rules;
 use shared::{Shared, Wanted};
 
 use crate::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Entry, Error,
-    ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions,
-    Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Entry,
+    Error, ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, Prefix, ReadOutcome, Result,
+    ScanOptions, Stats, Write, WriteOutcome,
 };
 
 /// A store read through a [`Cache`], with the guarantee that a read which starts after a write was answered returns that
@@ -187,6 +187,10 @@ impl KvStore for CachedStore {
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
         self.shared.backend.changes(options).await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        self.shared.backend.count(prefix, start_after).await
     }
 
     async fn stats(&self) -> Result<Stats> {

@@ -62,6 +62,9 @@ macro_rules! conformance {
             a_scan_skips_expired_entries
             stats_do_not_count_expired_entries
             a_transaction_does_not_see_expired_entries
+            a_touch_changes_the_expiry_only
+            a_touch_of_a_missing_key_changes_nothing
+            a_touch_is_a_write_like_others
         }
         $crate::conformance! { @tests $backend, conditions:
             absent_creates_and_does_not_replace
@@ -102,6 +105,15 @@ macro_rules! conformance {
             deleted_keys_are_never_listed
             a_lasting_key_is_listed_once_while_others_come_and_go
         }
+        $crate::conformance! { @tests $backend, folders:
+            a_delimiter_folds_keys_into_folders
+            a_folder_is_listed_if_it_has_a_key_after_the_start
+            a_folder_is_there_while_one_of_its_keys_is
+            folders_have_no_values
+            a_count_is_that_of_the_keys
+            deleting_a_prefix_leaves_everything_else
+            lasting_keys_are_listed_once_in_folders
+        }
         $crate::conformance! { @tests $backend, limits:
             a_value_may_be_as_large_as_the_limit
             a_value_over_the_limit_is_refused
@@ -122,6 +134,8 @@ macro_rules! conformance {
             a_delete_of_a_missing_key_displaces_no_id
             a_batch_recognises_each_retry
             a_retried_transaction_gets_its_first_outcomes
+            a_retried_transaction_is_not_stopped_by_its_own_effect
+            a_retried_transaction_is_recognised_by_any_of_its_writes
         }
         $crate::conformance! { @tests $backend, stats:
             stats_count_the_keys_that_exist

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Backend, key};
 use crate::{Key, KvStore, KvStoreExt, Page, Prefix, ScanOptions, Write};
 
-fn scan(prefix: &str) -> ScanOptions {
+pub(super) fn scan(prefix: &str) -> ScanOptions {
     ScanOptions::new(Prefix::new(prefix).unwrap())
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn walk(store: &dyn KvStore, mut options: ScanOptions) -> Vec<K
     panic!("a scan of few keys has 100,000 pages");
 }
 
-async fn fill(store: &dyn KvStore, texts: impl IntoIterator<Item = &str>) -> Vec<Key> {
+pub(super) async fn fill(store: &dyn KvStore, texts: impl IntoIterator<Item = &str>) -> Vec<Key> {
     let mut keys: Vec<_> = texts.into_iter().map(key).collect();
     let writes = keys
         .iter()
@@ -37,7 +37,7 @@ async fn fill(store: &dyn KvStore, texts: impl IntoIterator<Item = &str>) -> Vec
     keys
 }
 
-fn keys(page: &Page) -> Vec<&str> {
+pub(super) fn keys(page: &Page) -> Vec<&str> {
     page.entries
         .iter()
         .map(|entry| entry.key.as_str())

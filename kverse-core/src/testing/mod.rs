@@ -49,6 +49,7 @@ pub mod clocked;
 pub mod concurrency;
 pub mod conditions;
 pub mod durable;
+pub mod folders;
 pub mod history;
 pub mod limits;
 mod list;

@@ -13,8 +13,8 @@ use super::Backend;
 use super::operations::{self, Change, Op, Planned};
 use super::reference::Reference;
 use crate::{
-    Clock, ContentType, Expiry, KvStore, Operation, Precondition, ScanOptions, SystemClock,
-    Timestamp, Write, WriteAction,
+    Clock, ContentType, Count, Expiry, KvStore, Operation, Precondition, ScanEntry, ScanOptions,
+    SystemClock, Timestamp, Write, WriteAction,
 };
 
 /// How many random sequences are tried unless the environment variable `PROPTEST_CASES` says otherwise.
@@ -101,6 +101,7 @@ impl<B: Backend> Run<B> {
         let key = operations::key(planned.key);
         let write = match planned.change {
             Change::Delete => Write::delete(key),
+            Change::Touch(ends) => Write::touch(key, self.expiry(ends)),
             Change::Put {
                 size,
                 typed,
@@ -110,12 +111,7 @@ impl<B: Backend> Run<B> {
                 let value: Bytes = self.writes.len().to_string().repeat(size).into();
                 let content_type = typed.then(|| format!("text/{}", self.writes.len()));
                 let content_type = content_type.map(|text| ContentType::new(text).unwrap());
-                let expiry = match expiry {
-                    operations::Ends::Never => Expiry::Never,
-                    operations::Ends::After(duration) => Expiry::After(duration),
-                    operations::Ends::At(offset) => Expiry::At(offset.from(self.now())),
-                    operations::Ends::Keep => Expiry::Keep,
-                };
+                let expiry = self.expiry(expiry);
                 Write::new(
                     key,
                     WriteAction::Put {
@@ -130,6 +126,15 @@ impl<B: Backend> Run<B> {
         let write = write.with_precondition(precondition);
         self.writes.push(write.clone());
         write
+    }
+
+    fn expiry(&self, ends: operations::Ends) -> Expiry {
+        match ends {
+            operations::Ends::Never => Expiry::Never,
+            operations::Ends::After(duration) => Expiry::After(duration),
+            operations::Ends::At(offset) => Expiry::At(offset.from(self.now())),
+            operations::Ends::Keep => Expiry::Keep,
+        }
     }
 
     fn precondition(&self, key: usize, condition: operations::Condition) -> Precondition {
@@ -225,28 +230,37 @@ impl<B: Backend> Run<B> {
         mut options: ScanOptions,
     ) -> Result<(), TestCaseError> {
         let expected = self.reference.listed(&options, self.now());
-        let mut listed = Vec::new();
+        if options.delimiter.is_none() {
+            let count = store.count(&options.prefix, options.start_after.as_ref());
+            let count = count.await.map_err(unexpected)?;
+            let keys = expected.0.len() as u64;
+            prop_assert_eq!(count, Count::new(keys, None), "{:?}", options);
+        }
+        let mut listed = (Vec::new(), Vec::new());
         for _ in 0..=2 * operations::KEYS.len() {
             let page = store.scan(options.clone()).await.map_err(unexpected)?;
             prop_assert!(
-                page.entries.len() <= options.limit,
-                "{:?} has {} entries",
+                page.len() <= options.limit,
+                "{:?} has {} entries and folders",
                 options,
-                page.entries.len()
+                page.len()
             );
-            if let Some((_, but_last)) = page.entries.split_last() {
-                let bytes: usize = but_last
-                    .iter()
-                    .map(|entry| entry.key.len() + entry.value.as_ref().map_or(0, Bytes::len))
-                    .sum();
-                prop_assert!(
-                    but_last.is_empty() || bytes < options.max_bytes,
-                    "{:?} has {} bytes",
-                    options,
-                    bytes
-                );
-            }
-            listed.extend(page.entries);
+            let sizes = page.entries.iter().map(ScanEntry::bytes);
+            let folders = page.common_prefixes.iter();
+            let sizes: Vec<_> = sizes
+                .chain(folders.map(|folder| folder.as_str().len()))
+                .collect();
+            // All but the last, whichever that is.
+            let bytes = sizes.iter().sum::<usize>() - sizes.iter().max().unwrap_or(&0);
+            prop_assert!(
+                sizes.len() < 2 || bytes < options.max_bytes,
+                "{:?} has {} bytes",
+                options,
+                bytes
+            );
+            listed.0.extend(page.entries);
+            let folders = page.common_prefixes.into_iter();
+            listed.1.extend(folders.map(String::from));
             match page.next {
                 Some(next) => options = options.with_start_after(Some(next)),
                 None => {

@@ -14,6 +14,8 @@ use crate::{Key, Prefix, ScanOptions, Timestamp};
 pub(super) const KEYS: [&str; 6] = ["a", "a/", "ab", "abc", "a\u{10ffff}", "b"];
 const PREFIXES: [&str; 8] = ["", "a", "a/", "ab", "abc", "a\u{10ffff}", "b", "abcd"];
 
+const DELIMITERS: [&str; 4] = ["/", "b", "bc", "\u{10ffff}"];
+
 pub(super) fn key(index: usize) -> Key {
     KEYS[index].parse().unwrap()
 }
@@ -53,6 +55,7 @@ pub(super) enum Change {
         typed: bool,
         expiry: Ends,
     },
+    Touch(Ends),
     Delete,
 }
 
@@ -125,7 +128,8 @@ fn planned(clocked: bool) -> impl Strategy<Value = Planned> {
             typed,
             expiry,
         });
-    let change = prop_oneof![3 => put, 1 => Just(Change::Delete)];
+    let touch = ends(clocked).prop_map(Change::Touch);
+    let change = prop_oneof![6 => put, 1 => touch, 2 => Just(Change::Delete)];
     (an_index(), change, condition()).prop_map(|(key, change, condition)| Planned {
         key,
         change,
@@ -170,9 +174,13 @@ fn ends(clocked: bool) -> impl Strategy<Value = Ends> {
 fn scan() -> impl Strategy<Value = ScanOptions> {
     let start_after = prop::option::of(an_index().prop_map(key));
     let prefix = select(PREFIXES.to_vec());
-    (prefix, start_after, 1..8_usize, 1..12_usize, bool::ANY).prop_map(
-        |(prefix, start_after, limit, max_bytes, values)| {
+    let delimiter = prop::option::of(select(DELIMITERS.to_vec()));
+    let delimiter = delimiter.prop_map(|text| text.map(|text| text.parse().unwrap()));
+    let from = (prefix, delimiter, start_after);
+    (from, 1..8_usize, 1..12_usize, bool::ANY).prop_map(
+        |((prefix, delimiter, start_after), limit, max_bytes, values)| {
             ScanOptions::new(Prefix::new(prefix).unwrap())
+                .with_delimiter(delimiter)
                 .with_start_after(start_after)
                 .with_limit(limit)
                 .with_max_bytes(max_bytes)

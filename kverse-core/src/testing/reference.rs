@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::{
-    ContentType, Entry, Error, ErrorKind, Expiry, Key, Operation, OperationOutcome, Precondition,
-    ScanEntry, ScanOptions, Timestamp, Version, Write, WriteAction, WriteId, WriteOutcome,
+    ContentType, Delimiter, Entry, Error, ErrorKind, Expiry, Key, Operation, OperationOutcome,
+    Precondition, ScanEntry, ScanOptions, Timestamp, Version, Write, WriteAction, WriteId,
+    WriteOutcome,
 };
 
 /// Every key that was ever written.
@@ -76,6 +77,28 @@ fn holds(precondition: Precondition, exists: bool, version: Version) -> bool {
     }
 }
 
+/// Compares the end of an entry with what the write asked for.
+fn ends_as_told(
+    write: &Write,
+    expiry: Expiry,
+    before: Option<Timestamp>,
+    actual: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
+    let end = match expiry {
+        Expiry::Never => None,
+        Expiry::After(duration) => Some(now.saturating_add(duration)),
+        Expiry::At(end) => Some(end),
+        Expiry::Keep => before,
+    };
+    match (expiry, actual) {
+        // Exact on a clock that stands still; on any other only never too early.
+        (Expiry::After(_), Some(_)) => prop_assert!(end <= actual, "{:?}", write),
+        _ => prop_assert_eq!(actual, end, "{:?}", write),
+    }
+    Ok(())
+}
+
 impl Reference {
     pub(super) fn versions(&self, key: &Key) -> Versions {
         self.0
@@ -101,8 +124,12 @@ impl Reference {
             .count() as u64
     }
 
-    /// All entries of all pages.
-    pub(super) fn listed(&self, options: &ScanOptions, now: Timestamp) -> Vec<ScanEntry> {
+    /// All entries and folders of all pages.
+    pub(super) fn listed(
+        &self,
+        options: &ScanOptions,
+        now: Timestamp,
+    ) -> (Vec<ScanEntry>, Vec<String>) {
         let selected = |key: &&Key| {
             let bytes = key.as_str().as_bytes();
             bytes.starts_with(options.prefix.as_str().as_bytes())
@@ -119,7 +146,19 @@ impl Reference {
             listed.value = options.include_values.then_some(entry.value);
             Some(listed)
         };
-        self.0.keys().filter(selected).filter_map(listed).collect()
+        let (mut entries, mut folders) = (Vec::new(), BTreeSet::new());
+        for entry in self.0.keys().filter(selected).filter_map(listed) {
+            let below = &entry.key.as_str()[options.prefix.as_str().len()..];
+            let delimiter = options.delimiter.as_ref().map(Delimiter::as_str);
+            match delimiter.and_then(|delimiter| below.split_once(delimiter)) {
+                Some((name, _)) => {
+                    let delimiter = delimiter.unwrap_or_default();
+                    folders.insert(format!("{}{name}{delimiter}", options.prefix));
+                }
+                None => entries.push(entry),
+            }
+        }
+        (entries, folders.into_iter().collect())
     }
 
     /// Compares the outcome of a write that was done at `now` with the expectation, and takes note of it.
@@ -171,7 +210,7 @@ impl Reference {
             write
         );
         match &write.action {
-            WriteAction::Delete if !exists => {
+            WriteAction::Delete | WriteAction::Touch { .. } if !exists => {
                 // A sweeper may have given what expired a version of its own.
                 let swept = history.has_expired(now) && outcome.version > version;
                 prop_assert!(
@@ -187,24 +226,20 @@ impl Reference {
                 prop_assert_eq!(outcome.expires_at, None);
                 history.stored = None;
             }
+            WriteAction::Touch { expiry } => {
+                let end = history.existing(now).and_then(|stored| stored.expires_at);
+                ends_as_told(write, *expiry, end, outcome.expires_at, now)?;
+                if let Some(stored) = &mut history.stored {
+                    stored.expires_at = outcome.expires_at;
+                }
+            }
             WriteAction::Put {
                 value,
                 content_type,
                 expiry,
             } => {
-                let end = match expiry {
-                    Expiry::Never => None,
-                    Expiry::After(duration) => Some(now.saturating_add(*duration)),
-                    Expiry::At(end) => Some(*end),
-                    Expiry::Keep => history.existing(now).and_then(|stored| stored.expires_at),
-                };
-                match (expiry, outcome.expires_at) {
-                    // Exact on a clock that stands still; on any other only never too early.
-                    (Expiry::After(_), Some(actual)) => {
-                        prop_assert!(end <= Some(actual), "{:?}", write)
-                    }
-                    (_, actual) => prop_assert_eq!(actual, end, "{:?}", write),
-                }
+                let end = history.existing(now).and_then(|stored| stored.expires_at);
+                ends_as_told(write, *expiry, end, outcome.expires_at, now)?;
                 history.stored = Some(Stored {
                     value: value.clone(),
                     content_type: content_type.clone(),
@@ -302,7 +337,8 @@ impl Reference {
             if let Operation::Write(write) = operation {
                 let changed = match write.action {
                     WriteAction::Delete => existing.remove(key),
-                    WriteAction::Put { expiry, .. } => {
+                    WriteAction::Touch { .. } if !exists => false,
+                    WriteAction::Put { expiry, .. } | WriteAction::Touch { expiry } => {
                         match expiry {
                             Expiry::At(end) if end <= now => existing.remove(key),
                             _ => existing.insert(key.clone()),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Backend, key, put_if, value};
-use crate::{Expiry, KvStoreExt, Precondition, Prefix, PutOptions, ScanOptions, Timestamp, Write};
+use crate::{
+    Expiry, KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, Prefix, PutOptions,
+    ScanOptions, Timestamp, Write,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 /// Short enough to wait for on a real clock.
@@ -230,4 +233,99 @@ pub async fn a_transaction_does_not_see_expired_entries<B: Backend>(backend: &mu
     let outcomes = store.transact(vec![get, put]).await.unwrap();
     assert_eq!(outcomes[0], OperationOutcome::Get(None));
     assert!(matches!(outcomes[1], OperationOutcome::Write(outcome) if !outcome.existed));
+}
+
+/// A touch changes when an entry ends, and nothing else but its version: on the next read, whatever was read before.
+pub async fn a_touch_changes_the_expiry_only<B: Backend>(backend: &mut B) {
+    let (store, key) = (backend.store(), key("k"));
+    let options = expiry(Expiry::Never).with_content_type(Some("text/plain".parse().unwrap()));
+    store.put_opts(&key, "value", options).await.unwrap();
+    let mut before = store.get(&key).await.unwrap().unwrap();
+    let at = Timestamp::from_micros(95_617_584_000_000_123);
+    for given in [
+        Expiry::After(LONG),
+        Expiry::Keep,
+        Expiry::Never,
+        Expiry::At(at),
+        Expiry::After(SHORT),
+    ] {
+        let touch = Write::touch(key.clone(), given);
+        let outcome = store.write_one(touch).await.unwrap();
+        assert!(outcome.existed && outcome.version > before.version);
+        match given {
+            Expiry::After(_) => assert!(outcome.expires_at.is_some()),
+            Expiry::Keep => assert_eq!(outcome.expires_at, before.expires_at),
+            Expiry::Never => assert_eq!(outcome.expires_at, None),
+            Expiry::At(at) => assert_eq!(outcome.expires_at, Some(at)),
+        }
+        if given != Expiry::After(SHORT) {
+            let entry = store.get(&key).await.unwrap().unwrap();
+            assert_eq!(entry.expires_at, outcome.expires_at);
+            assert_eq!(entry.version, outcome.version);
+            assert_eq!(
+                (&entry.value, &entry.content_type),
+                (&before.value, &before.content_type)
+            );
+            before = entry;
+        }
+    }
+    backend.advance(SHORT).await;
+    assert_eq!(value(&store, &key).await, None);
+}
+
+/// A touch of what is not there, or not any more, changes nothing.
+pub async fn a_touch_of_a_missing_key_changes_nothing<B: Backend>(backend: &mut B) {
+    let store = backend.store();
+    store.put(&key("deleted"), "value").await.unwrap();
+    assert!(store.delete(&key("deleted")).await.unwrap());
+    store
+        .put_opts(&key("expired"), "value", ttl(SHORT))
+        .await
+        .unwrap();
+    backend.advance(SHORT).await;
+    for text in ["missing", "deleted", "expired"] {
+        let touch = Write::touch(key(text), Expiry::Never);
+        let outcome = store.write_one(touch).await.unwrap();
+        assert_eq!(
+            (outcome.existed, outcome.expires_at),
+            (false, None),
+            "{text}"
+        );
+        assert_eq!(value(&store, &key(text)).await, None, "{text}");
+    }
+    assert_eq!(store.stats().await.unwrap().items, 0);
+}
+
+/// A touch obeys its precondition, is recognised when it is sent again, and can be part of a transaction.
+pub async fn a_touch_is_a_write_like_others<B: Backend>(backend: &B) {
+    let (store, k) = (backend.store(), key("k"));
+    let first = store.put(&k, "value").await.unwrap();
+    let touch =
+        |condition| Write::touch(k.clone(), Expiry::After(LONG)).with_precondition(condition);
+    for condition in [
+        Precondition::Absent,
+        Precondition::Version(crate::Version::new(1)),
+    ] {
+        let result = store.write_one(touch(condition)).await;
+        super::assert_precondition_failed(result, Some(first.version));
+    }
+    let once = touch(Precondition::Version(first.version));
+    let outcome = store.write_one(once.clone()).await.unwrap();
+    let again = store.write_one(once).await.unwrap();
+    assert_eq!(again, outcome.with_replayed(true));
+    let operations = vec![
+        Operation::Write(Write::put(k.clone(), "new")),
+        Operation::Write(touch(Precondition::Exists)),
+        Operation::Get {
+            key: k.clone(),
+            precondition: Precondition::Exists,
+        },
+    ];
+    let outcomes = store.transact(operations).await.unwrap();
+    let entry = store.get(&k).await.unwrap().unwrap();
+    assert_eq!(
+        (&entry.value[..], entry.expires_at.is_some()),
+        (&b"new"[..], true)
+    );
+    assert_eq!(outcomes[2], OperationOutcome::Get(Some(entry)));
 }

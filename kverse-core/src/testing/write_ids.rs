@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Backend, assert_precondition_failed, key, put_if, value};
 use crate::{
-    KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, PutOptions, Write, WriteId,
+    ErrorKind, KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, PutOptions, Version,
+    Write, WriteId,
 };
 
 /// A put that is sent again is not done again: it gets its first outcome, although its precondition no longer holds.
@@ -170,4 +171,74 @@ pub async fn a_retried_transaction_gets_its_first_outcomes<B: Backend>(backend: 
         .put_opts(&key("a"), "value", put_if(Precondition::Absent))
         .await;
     assert!(result.is_err());
+}
+
+/// A transaction that is sent again is not stopped by its own effect: by the condition of a get, or by a second write of
+/// the same key.
+pub async fn a_retried_transaction_is_not_stopped_by_its_own_effect<B: Backend>(backend: &B) {
+    let store = backend.store();
+    let first = store.put(&key("a"), "one").await.unwrap().version;
+    let unchanged = Precondition::Version(first);
+    let operations = vec![
+        Operation::Get {
+            key: key("a"),
+            precondition: unchanged,
+        },
+        Operation::Write(Write::put(key("a"), "two").with_precondition(unchanged)),
+        Operation::Write(Write::put(key("a"), "three")),
+        Operation::Get {
+            key: key("b"),
+            precondition: Precondition::Absent,
+        },
+        Operation::Write(Write::put(key("b"), "new")),
+        Operation::Write(Write::delete(key("missing"))),
+    ];
+    let done = store.transact(operations.clone()).await.unwrap();
+    for _ in 0..2 {
+        let again = store.transact(operations.clone()).await.unwrap();
+        for index in [2, 4] {
+            let (OperationOutcome::Write(done), OperationOutcome::Write(again)) =
+                (&done[index], &again[index])
+            else {
+                panic!("a write was answered as a get");
+            };
+            assert_eq!(*again, done.with_replayed(true));
+        }
+    }
+    assert_eq!(value(&store, &key("a")).await, Some("three".into()));
+    let mut other = operations;
+    if let Operation::Write(write) = &mut other[4] {
+        write.write_id = WriteId::random();
+    }
+    if let Operation::Write(write) = &mut other[2] {
+        write.write_id = WriteId::random();
+    }
+    let error = store.transact(other).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::Conflict, Some(0))
+    );
+}
+
+/// A transaction that is sent again is recognised as long as one of its writes is the last of its key, and then nothing of
+/// it is done again: what others have written since stays.
+pub async fn a_retried_transaction_is_recognised_by_any_of_its_writes<B: Backend>(backend: &B) {
+    let store = backend.store();
+    let create = |text| {
+        Operation::Write(Write::put(key(text), "ours").with_precondition(Precondition::Absent))
+    };
+    let operations = vec![create("a"), create("b")];
+    let done = store.transact(operations.clone()).await.unwrap();
+    store.put(&key("a"), "theirs").await.unwrap();
+    let again = store.transact(operations.clone()).await.unwrap();
+    let (OperationOutcome::Write(a), OperationOutcome::Write(b)) = (&again[0], &again[1]) else {
+        panic!("a write was answered as a get");
+    };
+    assert_eq!(
+        (a.version, a.existed, a.replayed),
+        (Version::NONE, false, true)
+    );
+    assert_eq!(&OperationOutcome::Write(b.with_replayed(false)), &done[1]);
+    assert_eq!(value(&store, &key("a")).await, Some("theirs".into()));
+    assert_eq!(value(&store, &key("b")).await, Some("ours".into()));
 }

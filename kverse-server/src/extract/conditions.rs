@@ -5,24 +5,19 @@ use actix_web::http::header::{
     IF_UNMODIFIED_SINCE,
 };
 use kverse_core::{Precondition, Version, Write};
-use kverse_store::wire::with_idempotency_key;
 
-use super::single;
+use super::{RequestIdentity, single};
 use crate::error::Failure;
 
 const CODE: &str = "malformed_condition";
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The write with the precondition and the idempotency key of its request.
+/// The write with the precondition and the identity of its request.
 ///
 /// # Errors
 /// 400 for conditions that a write cannot have; what is wrong with the idempotency key.
 pub(crate) fn with_conditions(write: Write, headers: &HeaderMap) -> Result<Write, Failure> {
     let write = write.with_precondition(precondition(headers)?);
-    match single(headers, &IDEMPOTENCY_KEY, "malformed_header")? {
-        Some(key) => Ok(with_idempotency_key(write, key)?),
-        None => Ok(write),
-    }
+    RequestIdentity::parse(headers)?.identify(write)
 }
 
 /// `If-Match: "version"`, `If-Match: *` or `If-None-Match: *`.
@@ -58,6 +53,23 @@ fn version(tag: &str) -> Option<Version> {
     quoted.parse().ok()
 }
 
+/// Refuses every condition, where there is no single key that it could be about.
+///
+/// # Errors
+/// 400, naming it.
+pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), Failure> {
+    refuse(
+        headers,
+        &[
+            &IF_MATCH,
+            &IF_NONE_MATCH,
+            &IF_UNMODIFIED_SINCE,
+            &IF_MODIFIED_SINCE,
+            &IF_RANGE,
+        ],
+    )
+}
+
 /// Refuses conditions that we cannot check.
 fn refuse(headers: &HeaderMap, names: &[&HeaderName]) -> Result<(), Failure> {
     match names.iter().find(|name| headers.contains_key(**name)) {
@@ -69,57 +81,99 @@ fn refuse(headers: &HeaderMap, names: &[&HeaderName]) -> Result<(), Failure> {
     }
 }
 
-/// `If-None-Match` of a read: which versions the client has already.
+/// The conditions of a read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ReadCondition<'a> {
-    /// None.
-    None,
+pub(crate) struct ReadCondition<'a> {
+    /// `If-Match`: which versions the client wants.
+    wanted: Option<Versions<'a>>,
+    /// `If-None-Match`: which versions the client has already.
+    known: Option<Versions<'a>>,
+}
+
+/// Versions as a header names them.
+#[derive(Debug, PartialEq, Eq)]
+enum Versions<'a> {
     /// `*`: any.
     Any,
     /// These. Tags of others are among them if a client has mixed them up; they match nothing.
-    Tags(Vec<&'a str>),
+    Tags(Vec<Tag<'a>>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Tag<'a> {
+    text: &'a str,
+    weak: bool,
+}
+
+/// What a conditional read answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The entry.
+    Found,
+    /// 304: the client has it already.
+    NotModified,
+    /// 412: it is not what the client wants.
+    Failed,
 }
 
 impl<'a> ReadCondition<'a> {
-    /// The condition of a request. The times of `If-Modified-Since` and `If-Range` may be ignored by whoever gives out no
-    /// times and no ranges; what else a read cannot check is refused.
+    /// The conditions of a request. Those that are about times may be ignored by whoever gives out no times, and
+    /// `If-Range` by whoever gives out no ranges.
     pub(crate) fn parse(headers: &'a HeaderMap) -> Result<Self, Failure> {
-        refuse(headers, &[&IF_MATCH, &IF_UNMODIFIED_SINCE])?;
-        let Some(text) = single(headers, &IF_NONE_MATCH, CODE)? else {
-            return Ok(Self::None);
-        };
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        tags(text).map(Self::Tags).ok_or_else(|| {
-            Failure::malformed(
-                CODE,
-                "`If-None-Match` takes `*` or a list of versions in quotes",
-            )
+        Ok(Self {
+            wanted: Versions::parse(headers, &IF_MATCH)?,
+            known: Versions::parse(headers, &IF_NONE_MATCH)?,
         })
     }
 
-    /// Whether the client has this version already.
-    pub(crate) fn matches(&self, version: Version) -> bool {
-        match self {
-            Self::None => false,
-            Self::Any => true,
-            Self::Tags(tags) => tags
-                .iter()
-                .any(|tag| tag.parse().is_ok_and(|tag: Version| tag == version)),
+    /// What to answer if the key has this version.
+    pub(crate) fn judge(&self, version: Version) -> Verdict {
+        // Who wants exactly this version means all its bytes: a weak tag does not promise that.
+        let is = |versions: &Versions<'_>, weak| versions.has(version, weak);
+        match (&self.wanted, &self.known) {
+            (Some(wanted), _) if !is(wanted, false) => Verdict::Failed,
+            (_, Some(known)) if is(known, true) => Verdict::NotModified,
+            _ => Verdict::Found,
         }
     }
 }
 
-/// What is in the quotes of a list of entity tags. Weak ones count: proxies weaken the tags of what they compress.
-fn tags(text: &str) -> Option<Vec<&str>> {
+impl<'a> Versions<'a> {
+    fn parse(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Self>, Failure> {
+        let Some(text) = single(headers, name, CODE)? else {
+            return Ok(None);
+        };
+        if text == "*" {
+            return Ok(Some(Self::Any));
+        }
+        let tags = tags(text).ok_or_else(|| {
+            let detail = format!("`{name}` of a read takes `*` or a list of versions in quotes");
+            Failure::malformed(CODE, detail)
+        })?;
+        Ok(Some(Self::Tags(tags)))
+    }
+
+    fn has(&self, version: Version, weak: bool) -> bool {
+        let is = |tag: &Tag<'_>| tag.text.parse().is_ok_and(|tag: Version| tag == version);
+        match self {
+            Self::Any => true,
+            Self::Tags(tags) => tags.iter().any(|tag| (weak || !tag.weak) && is(tag)),
+        }
+    }
+}
+
+/// The tags of a list. Proxies weaken the tags of what they compress.
+fn tags(text: &str) -> Option<Vec<Tag<'_>>> {
     let mut tags = Vec::new();
     let mut rest = text;
     loop {
         let tag = rest.trim_start();
-        let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?;
-        let (tag, after) = tag.split_once('"')?;
-        tags.push(tag);
+        let (weak, tag) = match tag.strip_prefix("W/") {
+            Some(tag) => (true, tag),
+            None => (false, tag),
+        };
+        let (text, after) = tag.strip_prefix('"')?.split_once('"')?;
+        tags.push(Tag { text, weak });
         rest = match after.trim_start() {
             "" => return Some(tags),
             after => after.strip_prefix(',')?,
@@ -133,8 +187,10 @@ mod tests {
 
     #[test]
     fn lists_of_tags() {
-        assert_eq!(tags(r#""1""#), Some(vec!["1"]));
-        assert_eq!(tags(r#""1", W/"2" ,"a,b""#), Some(vec!["1", "2", "a,b"]));
+        let tag = |text, weak| Tag { text, weak };
+        assert_eq!(tags(r#""1""#), Some(vec![tag("1", false)]));
+        let three = vec![tag("1", false), tag("2", true), tag("a,b", false)];
+        assert_eq!(tags(r#""1", W/"2" ,"a,b""#), Some(three));
         for bad in ["", "1", "\"1", r#""1","#, r#""1" "2""#, "w/\"1\"", "*"] {
             assert_eq!(tags(bad), None, "{bad}");
         }

@@ -29,6 +29,7 @@ impl Cors {
                 Method::HEAD,
                 Method::PUT,
                 Method::POST,
+                Method::PATCH,
                 Method::DELETE,
             ])
             .allowed_headers([

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::Answer;
 use crate::error::{Failure, problem};
-use crate::extract::{json_body, parse_json, query};
+use crate::extract::{RequestIdentity, json_body, parse_json, query, refuse_conditions};
 use crate::state::State;
 
 /// How many bytes of JSON a byte of the batch may take: Base64, quotes and line breaks stay below two. Text of control
@@ -27,7 +27,7 @@ const OPERATION_OVERHEAD: usize = 8192;
 
 /// `POST /batch`
 pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
-    let operations = operations(&request, payload, &state).await?;
+    let operations = operations(&request, payload, &state, Together::No).await?;
     let conditional_get = operations.iter().position(
         |operation| matches!(operation, Operation::Get { precondition, .. } if *precondition != Precondition::None),
     );
@@ -95,8 +95,10 @@ fn allow<'a>(
 ) -> Result<&'a Arc<dyn KvStore>, Failure> {
     let (verb, key) = match operation {
         Operation::Get { key, .. } => (Verb::Read, key),
-        Operation::Write(write) if is_delete(write) => (Verb::Delete, &write.key),
-        Operation::Write(write) => (Verb::Write, &write.key),
+        Operation::Write(write) => match write.action {
+            WriteAction::Delete => (Verb::Delete, &write.key),
+            WriteAction::Put { .. } | WriteAction::Touch { .. } => (Verb::Write, &write.key),
+        },
     };
     state.authorize(request, verb, key)
 }
@@ -137,13 +139,14 @@ async fn write_all(
     store: &Arc<dyn KvStore>,
     writes: Vec<Write>,
 ) -> kverse_core::Result<Vec<OperationResponse>> {
-    let deletes: Vec<bool> = writes.iter().map(is_delete).collect();
+    let statuses: Vec<_> = writes.iter().map(Statuses::of).collect();
     let outcomes = store.write(writes).await?;
-    let response = |(outcome, delete): (&kverse_core::Result<WriteOutcome>, bool)| match outcome {
-        Ok(outcome) => written(outcome, delete),
-        Err(error) => OperationResponse::error(problem(error)),
-    };
-    Ok(outcomes.iter().zip(deletes).map(response).collect())
+    let response =
+        |(outcome, statuses): (&kverse_core::Result<WriteOutcome>, Statuses)| match outcome {
+            Ok(outcome) => statuses.response(outcome),
+            Err(error) => OperationResponse::error(problem(error)),
+        };
+    Ok(outcomes.iter().zip(statuses).map(response).collect())
 }
 
 /// `POST /transaction`
@@ -152,10 +155,13 @@ pub(crate) async fn transaction(
     payload: Payload,
     state: Data<State>,
 ) -> Answer {
-    let operations = operations(&request, payload, &state).await?;
-    let deletes: Vec<bool> = operations
+    let operations = operations(&request, payload, &state, Together::Yes).await?;
+    let statuses: Vec<_> = operations
         .iter()
-        .map(|operation| matches!(operation, Operation::Write(write) if is_delete(write)))
+        .map(|operation| match operation {
+            Operation::Get { .. } => Statuses::PUT,
+            Operation::Write(write) => Statuses::of(write),
+        })
         .collect();
     let mut granted = None;
     for (index, operation) in operations.iter().enumerate() {
@@ -168,26 +174,58 @@ pub(crate) async fn transaction(
         return Ok(HttpResponse::Ok().json(BatchResponse { results }));
     };
     let outcomes = store.transact(operations).await?;
-    let response = |(outcome, delete): (&OperationOutcome, bool)| match outcome {
+    let response = |(outcome, statuses): (&OperationOutcome, Statuses)| match outcome {
         OperationOutcome::Get(entry) => OperationResponse::get(entry.as_ref()),
-        OperationOutcome::Write(outcome) => written(outcome, delete),
+        OperationOutcome::Write(outcome) => statuses.response(outcome),
     };
-    let results = outcomes.iter().zip(deletes).map(response).collect();
+    let results = outcomes.iter().zip(statuses).map(response).collect();
     Ok(HttpResponse::Ok().json(BatchResponse { results }))
 }
 
-fn is_delete(write: &Write) -> bool {
-    matches!(write.action, WriteAction::Delete)
+/// The status of a write, by whether the key existed.
+#[derive(Clone, Copy)]
+struct Statuses {
+    existed: StatusCode,
+    missing: StatusCode,
 }
 
-fn written(outcome: &WriteOutcome, delete: bool) -> OperationResponse {
-    let status = match (delete, outcome.existed) {
-        (false, false) => StatusCode::CREATED,
-        (false, true) => StatusCode::OK,
-        (true, true) => StatusCode::NO_CONTENT,
-        (true, false) => StatusCode::NOT_FOUND,
+impl Statuses {
+    const PUT: Self = Self {
+        existed: StatusCode::OK,
+        missing: StatusCode::CREATED,
     };
-    OperationResponse::write(status.as_u16(), outcome)
+    const TOUCH: Self = Self {
+        existed: StatusCode::OK,
+        missing: StatusCode::NOT_FOUND,
+    };
+    const DELETE: Self = Self {
+        existed: StatusCode::NO_CONTENT,
+        missing: StatusCode::NOT_FOUND,
+    };
+
+    fn of(write: &Write) -> Self {
+        match write.action {
+            WriteAction::Put { .. } => Self::PUT,
+            WriteAction::Touch { .. } => Self::TOUCH,
+            WriteAction::Delete => Self::DELETE,
+        }
+    }
+
+    fn response(self, outcome: &WriteOutcome) -> OperationResponse {
+        let status = if outcome.existed {
+            self.existed
+        } else {
+            self.missing
+        };
+        OperationResponse::write(status.as_u16(), outcome)
+    }
+}
+
+/// Whether the operations of a request are done together or not at all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Together {
+    Yes,
+    No,
 }
 
 /// The operations of the body, all of them valid and together within the limits.
@@ -195,6 +233,7 @@ async fn operations(
     request: &HttpRequest,
     payload: Payload,
     state: &State,
+    together: Together,
 ) -> Result<Vec<Operation>, Failure> {
     /// Read in two steps, so that an error can name the operation.
     #[derive(Deserialize)]
@@ -204,6 +243,8 @@ async fn operations(
         operations: Vec<&'a RawValue>,
     }
     let [] = query(request, [])?;
+    refuse_conditions(request.headers())?;
+    let identity = RequestIdentity::parse(request.headers())?;
     let limits = &state.limits;
     let limit =
         limits.max_batch_bytes * JSON_EXPANSION + limits.max_batch_operations * OPERATION_OVERHEAD;
@@ -214,17 +255,23 @@ async fn operations(
         let parsed = serde_json::from_str::<OperationRequest>(raw.get());
         parsed
             .map_err(|error| Error::invalid_input(error.to_string()))
-            .and_then(OperationRequest::parse)
+            .and_then(|operation| {
+                let has_own_key = operation.idempotency_key.is_some();
+                Ok((operation.parse()?, has_own_key))
+            })
             .map_err(|error| invalid(index, &error))
     };
-    let operations: Vec<Operation> = operations
+    let operations: Vec<(Operation, bool)> = operations
         .iter()
         .enumerate()
         .map(parse)
         .collect::<Result<_, _>>()?;
-    let bytes = operations.iter().map(Operation::size).sum();
+    let bytes = operations.iter().map(|(one, _)| one.size()).sum();
     limits.check_batch(operations.len(), bytes)?;
-    Ok(operations)
+    Ok(match together {
+        Together::Yes => identity.identify_transaction(operations, &body),
+        Together::No => identity.identify_batch(operations, &body),
+    })
 }
 
 /// The refusal of the whole request because of one operation.

@@ -2,11 +2,11 @@
 
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use kverse_core::{Entry, Key, KvStoreExt, ReadOutcome, Timestamp, Version, WriteOutcome};
+use kverse_core::{Entry, Error, Key, KvStoreExt, ReadOutcome, Timestamp, Version, WriteOutcome};
 use kverse_store::tokens::Verb;
 
 use crate::error::Failure;
-use crate::extract::ReadCondition;
+use crate::extract::{ReadCondition, Verdict};
 use crate::state::State;
 
 static KVERSE_CACHE: HeaderName = HeaderName::from_static("kverse-cache");
@@ -30,18 +30,18 @@ pub(crate) async fn read(
     let condition = ReadCondition::parse(request.headers())?;
     let ReadOutcome { entry, cache, .. } = store.lookup(key).await?;
     let entry = entry.ok_or_else(Failure::key_not_found)?;
-    let not_modified = condition.matches(entry.version);
-    let mut response = if not_modified {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
+    let verdict = condition.judge(entry.version);
+    let mut response = match verdict {
+        Verdict::Found => HttpResponse::Ok(),
+        Verdict::NotModified => HttpResponse::NotModified(),
+        Verdict::Failed => return Err(Error::precondition_failed(Some(entry.version)).into()),
     };
     response.insert_header((
         KVERSE_CACHE.clone(),
         HeaderValue::from_static(cache.as_str()),
     ));
     describe(&mut response, entry.version, entry.expires_at);
-    if not_modified {
+    if verdict == Verdict::NotModified {
         return Ok(Found::NotModified(response.finish()));
     }
     Ok(Found::Entry(entry, response))

@@ -124,6 +124,13 @@ async fn put_json(request: &HttpRequest, payload: Payload, state: &State) -> Ans
     Ok(response.body(r#"{"status":"ok"}"#))
 }
 
+/// `PATCH /kv?key=K&ttl=…`
+pub(crate) async fn patch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
+    let [key, ttl] = query(&request, ["key", "ttl"])?;
+    let key = required_key(key)?;
+    raw::touch_key(&request, payload, &state, key, ttl.as_deref()).await
+}
+
 /// `DELETE /kv?key=K`
 pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
     #[derive(Serialize)]

@@ -20,7 +20,7 @@ use crate::extract::{
 use crate::state::State;
 
 /// What [`any`] answers.
-const ALLOW: &str = "GET, HEAD, PUT, DELETE";
+const ALLOW: &str = "GET, HEAD, PUT, PATCH, DELETE";
 
 /// Every method of `/kv/{key}`. The rest of the path is the key, whatever it has in it, so it is not a pattern of the
 /// router, and the methods are told apart here.
@@ -34,6 +34,11 @@ pub(crate) async fn any(request: HttpRequest, payload: Payload, state: Data<Stat
             let [ttl] = query(&request, ["ttl"])?;
             let key = path_key(&request)?;
             put_key(&request, payload, &state, key, ttl.as_deref()).await
+        }
+        Method::PATCH => {
+            let [ttl] = query(&request, ["ttl"])?;
+            let key = path_key(&request)?;
+            touch_key(&request, payload, &state, key, ttl.as_deref()).await
         }
         Method::DELETE => {
             let [] = query(&request, [])?;
@@ -92,6 +97,30 @@ pub(super) async fn put_key(
     } else {
         HttpResponse::Created()
     };
+    entry::written(&mut response, &outcome);
+    Ok(response.finish())
+}
+
+/// Changes when an entry ends, and nothing else.
+pub(super) async fn touch_key(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &State,
+    key: Key,
+    ttl: Option<&str>,
+) -> Answer {
+    let ttl = ttl.ok_or_else(|| {
+        Failure::invalid("the parameter `ttl` is missing: this method changes nothing else")
+    })?;
+    let store = state.authorize(request, Verb::Write, &key)?;
+    let write = Write::touch(key, parse_ttl(ttl)?);
+    body(request, payload, "body of a PATCH", 0, state).await?;
+    let write = with_conditions(write, request.headers())?;
+    let outcome = store.write_one(write).await?;
+    if !outcome.existed {
+        return Err(Failure::key_not_found());
+    }
+    let mut response = HttpResponse::Ok();
     entry::written(&mut response, &outcome);
     Ok(response.finish())
 }

@@ -20,11 +20,14 @@ mod clocks;
 mod cluster;
 mod database;
 mod faults;
+mod half;
 mod interrupted;
 mod long;
 mod naive;
+mod replays;
 mod replica;
 mod round;
+mod transfers;
 mod workload;
 
 use std::process::ExitCode;
@@ -85,6 +88,31 @@ fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
             Ok(())
         }));
     }
+    let on_cluster = (Arc::clone(runtime), Arc::clone(&pool));
+    trials.push(Trial::test("replays_are_done_once", move || {
+        let (runtime, pool) = on_cluster;
+        runtime.block_on(async {
+            let cluster = pool.take().await;
+            replays::get_their_first_answer(&cluster).await;
+            pool.give_back(cluster);
+        });
+        Ok(())
+    }));
+    let on_cluster = (Arc::clone(runtime), Arc::clone(&pool));
+    trials.push(Trial::test("transfers_keep_the_sum", move || {
+        let (runtime, pool) = on_cluster;
+        runtime.block_on(async {
+            let mut cluster = pool.take().await;
+            transfers::keep_the_sum(&mut cluster, seed).await;
+            pool.give_back(cluster);
+        });
+        Ok(())
+    }));
+    let on_runtime = Arc::clone(runtime);
+    trials.push(Trial::test("half_transactions_are_found", move || {
+        on_runtime.block_on(half::is_found_out(seed));
+        Ok(())
+    }));
     for (name, after_write) in [
         ("naive_cache_that_is_set_is_found_out", AfterWrite::Set),
         (

@@ -368,21 +368,21 @@ fn cases() -> Vec<Case> {
             request("POST /kv", "", ""),
             405,
             "method_not_allowed",
-            &["GET, HEAD, PUT, DELETE"],
+            &["GET, HEAD, PUT, PATCH, DELETE"],
         ),
         case(
             "method that does not exist",
             request("BREW /kv/k", "", ""),
             405,
             "method_not_allowed",
-            &["GET, HEAD, PUT, DELETE"],
+            &["GET, HEAD, PUT, PATCH, DELETE"],
         ),
         case(
             "wrong method on a list",
-            request("DELETE /keys?prefix=a", "", ""),
+            request("PUT /keys?prefix=a", "", ""),
             405,
             "method_not_allowed",
-            &["GET, HEAD"],
+            &["GET, HEAD, DELETE"],
         ),
     ]
 }

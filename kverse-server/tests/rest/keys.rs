@@ -83,7 +83,14 @@ async fn a_listing_goes_on_where_it_stopped() {
         "limit=x",
         "include=all",
         "include=value&include=value",
-        "delimiter=/",
+        "delimiter=",
+        "delimiter=%00",
+        &format!("prefix=u/&delimiter=/&cursor={cursor}"),
+        "max_bytes=0",
+        "max_bytes=x",
+        "count=1",
+        "count=true&limit=1",
+        "count=true&delimiter=/",
         "prefix=%00",
         "start_after=",
     ] {
@@ -97,4 +104,110 @@ async fn a_listing_goes_on_where_it_stopped() {
         (&problem["limit"], &problem["actual"]),
         (&json!(1000), &json!(1001))
     );
+}
+
+#[tokio::test]
+async fn folders_are_listed_once_and_can_be_walked_through() {
+    let server = server(&["a/1", "a/2", "a/b/1", "b", "c/1", "d"]).await;
+    let page = list(&server, "?delimiter=/").await;
+    assert_eq!(keys(&page), ["b", "d"]);
+    assert_eq!(page["common_prefixes"], json!(["a/", "c/"]));
+    assert_eq!(page["cursor"], Value::Null);
+    let page = list(&server, "?prefix=a/&delimiter=/").await;
+    assert_eq!(keys(&page), ["a/1", "a/2"]);
+    assert_eq!(page["common_prefixes"], json!(["a/b/"]));
+
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..4 {
+        let page = list(&server, &format!("?delimiter=/&limit=1{cursor}")).await;
+        found.extend(keys(&page).into_iter().map(str::to_owned));
+        let folders = page["common_prefixes"].as_array().unwrap();
+        found.extend(
+            folders
+                .iter()
+                .map(|folder| folder.as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["cursor"].as_str() else {
+            break;
+        };
+        assert!(next.len() < 40, "{next}");
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(found, ["a/", "b", "c/", "d"]);
+}
+
+#[tokio::test]
+async fn a_page_ends_at_its_bytes() {
+    let server = server(&["k1", "k2", "k3"]).await;
+    let page = list(&server, "?max_bytes=3").await;
+    assert_eq!(keys(&page), ["k1", "k2"]);
+    let page = list(&server, "?max_bytes=3&include=value").await;
+    assert_eq!(keys(&page), ["k1"]);
+    assert!(page["cursor"].is_string());
+    let refused = server.get("/keys?max_bytes=4194305").send().await.unwrap();
+    assert_eq!(refused.status(), 413);
+}
+
+#[tokio::test]
+async fn keys_are_counted_without_being_listed() {
+    let server = server(&["a", "a/1", "a/2", "b"]).await;
+    for (query, expected) in [
+        ("?count=true", 4),
+        ("?count=true&prefix=a/", 2),
+        ("?count=true&prefix=a&start_after=a/1", 1),
+        ("?count=true&prefix=c", 0),
+    ] {
+        let counted = list(&server, query).await;
+        assert_eq!(
+            counted,
+            json!({"count": expected, "cursor": null}),
+            "{query}"
+        );
+    }
+    assert_eq!(keys(&list(&server, "?count=false").await).len(), 4);
+}
+
+#[tokio::test]
+async fn many_keys_are_deleted_only_if_it_is_confirmed() {
+    let server = server(&["a", "a/1", "a/2", "a0", "b"]).await;
+    for query in [
+        "",
+        "?prefix=a/",
+        "?confirm=a/",
+        "?prefix=a/&confirm=a",
+        "?prefix=a/&confirm=",
+        "?prefix=&confirm=",
+        "?prefix=a/&confirm=a/&cursor=xyz",
+        "?prefix=a/&confirm=a/&limit=1",
+    ] {
+        let refused = server
+            .delete(&format!("/keys{query}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status(), 422, "{query}");
+    }
+    let conditional = server
+        .delete("/keys?prefix=a/&confirm=a/")
+        .header("If-Match", "*");
+    assert_eq!(conditional.send().await.unwrap().status(), 400);
+    assert_eq!(server.items().await, 5);
+
+    let deleted = server
+        .delete("/keys?prefix=a/&confirm=a/")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(deleted.status(), 200);
+    let deleted: Value = deleted.json().await.unwrap();
+    assert_eq!(deleted, json!({"deleted": 2, "cursor": null}));
+    assert_eq!(keys(&list(&server, "").await), ["a", "a0", "b"]);
+    let deleted = server
+        .delete("/keys?prefix=&confirm=*")
+        .send()
+        .await
+        .unwrap();
+    let deleted: Value = deleted.json().await.unwrap();
+    assert_eq!(deleted["deleted"], 3);
+    assert_eq!(server.items().await, 0);
 }

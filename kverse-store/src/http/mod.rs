@@ -4,6 +4,7 @@ mod client;
 mod error;
 mod health;
 mod options;
+mod scan;
 mod tokens;
 
 use std::fmt;
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kverse_core::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Cursor, Error,
-    ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, Precondition, ReadOutcome,
-    Result, ScanEntry, ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, ComponentHealth, Count, Error,
+    ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, Precondition, Prefix,
+    ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
 };
 use url::Url;
 
@@ -22,7 +23,7 @@ use self::error::Effect;
 pub use self::options::HttpOptions;
 use crate::StoreUrl;
 use crate::wire::{
-    BatchRequest, BatchResponse, KeyResponse, KeysResponse, OperationRequest, OperationResponse,
+    BatchRequest, BatchResponse, CountResponse, KeysResponse, OperationRequest, OperationResponse,
     ReadyResponse, StatsResponse,
 };
 
@@ -158,20 +159,15 @@ impl KvStore for HttpStore {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         options.check(&self.limits)?;
-        let mut url = self.connection.url("keys");
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("prefix", options.prefix.as_str());
-            query.append_pair("limit", &options.limit.to_string());
-            if let Some(key) = &options.start_after {
-                query.append_pair("start_after", key.as_str());
-            }
-            if options.include_values {
-                query.append_pair("include", "value");
-            }
-        }
-        let response: KeysResponse = self.connection.get(url).await?;
-        page(&options, response)
+        let url = self.connection.url("keys");
+        let response: KeysResponse = self.connection.get(scan::page_url(url, &options)).await?;
+        scan::page(&options, response)
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let url = scan::count_url(self.connection.url("keys"), prefix, start_after);
+        let response: CountResponse = self.connection.get(url).await?;
+        scan::count(prefix, response)
     }
 
     async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
@@ -207,30 +203,8 @@ impl KvStore for HttpStore {
     }
 }
 
-/// The page that the server gave, ended earlier if the options ask for fewer bytes than the server puts on a page.
-fn page(options: &ScanOptions, response: KeysResponse) -> Result<Page> {
-    let next = match response.cursor {
-        Some(cursor) => {
-            let cursor: Cursor = cursor.parse().map_err(error::malformed)?;
-            Some(
-                cursor
-                    .start_after(&options.prefix)
-                    .map_err(error::malformed)?,
-            )
-        }
-        None => None,
-    };
-    let entries = response.keys.into_iter().map(KeyResponse::into_entry);
-    let entries: Vec<Result<ScanEntry>> = entries.collect();
-    let mut page = Page::collect(options, entries).map_err(error::malformed)?;
-    page.next = page.next.or(next);
-    Ok(page)
-}
-
 #[cfg(test)]
 mod tests {
-    use kverse_core::{Prefix, Version};
-
     use super::*;
 
     fn store(url: &str) -> Result<HttpStore> {
@@ -265,33 +239,6 @@ mod tests {
     fn the_password_is_not_shown() {
         let store = store("http://user:secret@host").unwrap();
         assert_eq!(store.to_string(), "http://user:***@host/");
-    }
-
-    fn keys(names: &[&str], cursor: Option<String>) -> KeysResponse {
-        let entry = |name: &&str| ScanEntry::new(key(name), Version::new(1), 0).into();
-        KeysResponse {
-            keys: names.iter().map(entry).collect(),
-            common_prefixes: Vec::new(),
-            cursor,
-        }
-    }
-
-    #[test]
-    fn a_page_goes_on_where_the_cursor_says() {
-        let prefix = Prefix::new("a").unwrap();
-        let cursor = Cursor::new(&prefix, key("a2")).to_string();
-        let options = ScanOptions::new(prefix);
-        let found = page(&options, keys(&["a1", "a2"], Some(cursor))).unwrap();
-        assert_eq!((found.entries.len(), found.next), (2, Some(key("a2"))));
-        let last = page(&options, keys(&["a3"], None)).unwrap();
-        assert_eq!(last.next, None);
-    }
-
-    #[test]
-    fn a_page_ends_at_the_bytes_that_were_asked_for() {
-        let options = ScanOptions::new(Prefix::default()).with_max_bytes(3);
-        let found = page(&options, keys(&["a1", "a2", "a3"], None)).unwrap();
-        assert_eq!((found.entries.len(), found.next), (2, Some(key("a2"))));
     }
 
     #[tokio::test]

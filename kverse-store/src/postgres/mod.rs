@@ -12,6 +12,7 @@ mod migrate;
 mod pool;
 mod register;
 mod rows;
+mod scan;
 mod statements;
 mod stats;
 mod sweeper;
@@ -21,7 +22,6 @@ mod transaction;
 mod writer;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,17 +29,17 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use kverse_core::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Entry, Error,
-    ErrorKind, Key, KvStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanEntry,
-    ScanOptions, Stats, Timestamp, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Entry,
+    Error, ErrorKind, Key, KeyRange, KvStore, Operation, OperationOutcome, Page, Prefix,
+    ReadOutcome, Result, ScanOptions, Stats, Timestamp, Write, WriteOutcome,
 };
 use prometheus::Registry;
 
 use self::error::{PostgresError, while_opening};
 use self::feed::Looked;
 use self::pool::Connections;
-use self::rows::{Listed, StoredEntry, to_entry, to_i64, to_scan_entry, to_u64};
-use self::statements::{Get, GetMany, ListKeys, ListValues, Probe};
+use self::rows::{StoredEntry, to_entry, to_u64};
+use self::statements::{Get, GetMany, Probe};
 use self::stats::Counter;
 use self::sweeper::{Sweeper, Task};
 use self::writer::Writer;
@@ -207,32 +207,6 @@ impl PostgresStore {
         found.into_iter().map(entry).collect()
     }
 
-    async fn list(&self, options: &ScanOptions) -> Result<Vec<Listed>, PostgresError> {
-        // Greater than every key: one character more than the longest key of the last character.
-        const LAST: char = char::MAX;
-        let prefix = options.prefix.as_str();
-        let bound = options.prefix.upper_bound();
-        let bound = bound.unwrap_or_else(|| LAST.to_string().repeat(Key::MAX_BYTES / 4 + 1));
-        let after = options.start_after.as_ref().map_or("", Key::as_str);
-        // One more than the page has, to see whether there is more.
-        let limit = to_i64(options.limit as u64) + 1;
-        let mut lease = self.connections().lease().await?;
-        let rows = if options.include_values {
-            let bytes = to_i64(options.max_bytes as u64);
-            let list = ListValues::new(bytes, prefix, after, &bound, limit);
-            self.connections()
-                .answer(list.load::<Listed>(&mut lease))
-                .await?
-        } else {
-            let list = ListKeys::new(prefix, after, &bound, limit);
-            self.connections()
-                .answer(list.load::<Listed>(&mut lease))
-                .await?
-        };
-        lease.keep();
-        Ok(rows)
-    }
-
     /// The database's clock, as it is known from the last connection or write, for a cache in front of this store: entries
     /// must not expire by the clock of the replica that reads them.
     pub fn clock(&self) -> Arc<dyn Clock> {
@@ -306,13 +280,14 @@ impl KvStore for PostgresStore {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         options.check(&self.config.limits)?;
-        let rows = self.retried(|| self.list(&options)).await?;
-        let entries = rows
-            .into_iter()
-            .map(to_scan_entry)
-            .collect::<Result<Vec<ScanEntry>>>()?;
-        let Ok(page) = Page::collect(&options, entries.into_iter().map(Ok::<_, Infallible>));
-        Ok(page)
+        self.retried(|| scan::page(self.connections(), &options))
+            .await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let range = KeyRange::new(prefix, start_after);
+        self.retried(|| scan::count(self.connections(), &range))
+            .await
     }
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use kverse_core::row::Row;
 use kverse_core::{
-    ContentType, Entry, Error, Key, Result, ScanEntry, Timestamp, Version, WriteId, WriteOutcome,
+    ContentType, Entry, Error, Key, Result, ScanEntry, ScannedRow, Timestamp, Version, WriteId,
+    WriteOutcome,
 };
 
 use super::error::corrupt;
@@ -79,20 +80,28 @@ pub(super) fn to_entry((value, content_type, version, expires_at): StoredEntry) 
 pub(super) type Listed = (
     String,
     i64,
-    i64,
+    Option<i64>,
     Option<String>,
     Option<i64>,
     Option<Vec<u8>>,
+    bool,
 );
 
-pub(super) fn to_scan_entry(row: Listed) -> Result<ScanEntry> {
-    let (key, version, size, content_type, expires_at, value) = row;
-    let key = Key::new(key).map_err(|error| corrupt("key").with_source(error))?;
+pub(super) fn to_scanned(row: Listed) -> Result<ScannedRow> {
+    let (key, version, size, content_type, expires_at, value, live) = row;
+    let key = to_key(key)?;
+    let Some(size) = size.filter(|_| live) else {
+        return Ok(ScannedRow::Gone(key));
+    };
     let mut entry = ScanEntry::new(key, to_u64(version).map(Version::new)?, to_u64(size)?);
     entry.content_type = to_content_type(content_type)?;
     entry.expires_at = to_expiry(expires_at)?;
     entry.value = value.map(Bytes::from);
-    Ok(entry)
+    Ok(ScannedRow::Entry(entry))
+}
+
+pub(super) fn to_key(key: String) -> Result<Key> {
+    Key::new(key).map_err(|error| corrupt("key").with_source(error))
 }
 
 pub(super) fn to_outcome(

@@ -218,35 +218,45 @@ statement! {
 }
 
 statement! {
-    /// A page of keys without values. A size is known without reading the value.
-    ListKeys<'a> { from: &'a str, after: &'a str, before: &'a str, limit: i64 }
-        -> (Text, BigInt, BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<Binary>);
-    "SELECT key, version, octet_length(value)::bigint, content_type, expires_at, NULL::bytea FROM kv \
-     WHERE value IS NOT NULL AND (expires_at IS NULL \
+    /// Rows of a scan without values. Size and liveness are known without reading the value.
+    ListKeys<'a> { from: &'a str, before: &'a str, limit: i64 }
+        -> (Text, BigInt, Nullable<BigInt>, Nullable<Text>, Nullable<BigInt>, Nullable<Binary>, Bool);
+    "SELECT key, version, octet_length(value)::bigint, content_type, expires_at, NULL::bytea, \
+     value IS NOT NULL AND (expires_at IS NULL \
      OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) \
-     AND key >= " (from: Text)
-    " AND key > " (after: Text)
+     FROM kv WHERE key >= " (from: Text)
     " AND key < " (before: Text)
     " ORDER BY key LIMIT " (limit: BigInt)
 }
 
 statement! {
-    /// A page of keys with values. Once keys and values have `bytes` bytes, further rows come without: their values are
+    /// Rows of a scan with values. Once keys and values have `bytes` bytes, further rows come without: their values are
     /// not read.
-    ListValues<'a> { bytes: i64, from: &'a str, after: &'a str, before: &'a str, limit: i64 }
-        -> (Text, BigInt, BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<Binary>);
+    ListValues<'a> { bytes: i64, from: &'a str, before: &'a str, limit: i64 }
+        -> (Text, BigInt, Nullable<BigInt>, Nullable<Text>, Nullable<BigInt>, Nullable<Binary>, Bool);
     "SELECT key, version, size, content_type, expires_at, \
-     CASE WHEN COALESCE(sum(octet_length(key) + size) \
+     CASE WHEN live AND COALESCE(sum(octet_length(key) + size) FILTER (WHERE live) \
      OVER (ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < " (bytes: BigInt)
-    " THEN value END FROM (\
-     SELECT key, version, octet_length(value)::bigint AS size, content_type, expires_at, value FROM kv \
-     WHERE value IS NOT NULL AND (expires_at IS NULL \
-     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) \
-     AND key >= " (from: Text)
-    " AND key > " (after: Text)
+    " THEN value END, live FROM (\
+     SELECT key, version, octet_length(value)::bigint AS size, content_type, expires_at, value, \
+     value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) AS live \
+     FROM kv WHERE key >= " (from: Text)
     " AND key < " (before: Text)
     " ORDER BY key LIMIT " (limit: BigInt)
     ") AS page ORDER BY key"
+}
+
+statement! {
+    /// How many of the first `limit` rows of a range are entries, how many rows these are, and the last of their keys.
+    CountKeys<'a> { from: &'a str, before: &'a str, limit: i64 } -> (BigInt, BigInt, Nullable<Text>);
+    "SELECT count(*) FILTER (WHERE live), count(*), max(key) FROM (\
+     SELECT key, value IS NOT NULL AND (expires_at IS NULL \
+     OR expires_at > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) AS live \
+     FROM kv WHERE key >= " (from: Text)
+    " AND key < " (before: Text)
+    " ORDER BY key LIMIT " (limit: BigInt)
+    ") AS counted"
 }
 
 statement! {

@@ -7,7 +7,8 @@ use std::time::Instant;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use kverse_core::row::{self, Applied, Row};
 use kverse_core::{
-    Limits, Operation, OperationOutcome, Result, Timestamp, Write, WriteId, WriteOutcome,
+    Key, Limits, Operation, OperationOutcome, Result, Timestamp, Write, WriteAction, WriteId,
+    WriteOutcome,
 };
 
 use super::error::PostgresError;
@@ -56,6 +57,10 @@ impl<'a> Rows<'a> {
         &mut self,
         operations: &'a [Operation],
     ) -> Result<Vec<OperationOutcome>> {
+        let stored = |key: &Key| self.rows.get(key.as_str())?.stored.as_ref();
+        if let Some(done) = row::replay(operations, stored, self.now, self.limits) {
+            return done;
+        }
         let mut budget = self.limits.read_budget();
         let mut operate = |operation| {
             let outcome = self.operate(operation)?;
@@ -92,7 +97,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The keys that a transaction touches, and those of them whose values it reads.
+/// The keys that a transaction touches, and those of them whose values it needs.
 #[derive(Default)]
 pub(super) struct Keys<'a> {
     all: BTreeSet<&'a str>,
@@ -103,22 +108,34 @@ impl<'a> Keys<'a> {
     pub(super) fn of_writes(writes: &[&'a Write]) -> Self {
         Self {
             all: writes.iter().map(|write| write.key.as_str()).collect(),
-            read: BTreeSet::new(),
+            read: writes
+                .iter()
+                .filter(|write| keeps_value(write))
+                .map(|write| write.key.as_str())
+                .collect(),
         }
     }
 
     pub(super) fn of_operations(operations: &'a [Operation]) -> Self {
         let key = |operation: &'a Operation| operation.key().as_str();
-        let is_get = |operation: &&Operation| matches!(operation, Operation::Get { .. });
+        let needs_value = |operation: &&Operation| match operation {
+            Operation::Get { .. } => true,
+            Operation::Write(write) => keeps_value(write),
+        };
         Self {
             all: operations.iter().map(key).collect(),
-            read: operations.iter().filter(is_get).map(key).collect(),
+            read: operations.iter().filter(needs_value).map(key).collect(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
+}
+
+/// Whether what the write stores has the value of the row that it replaces.
+fn keeps_value(write: &Write) -> bool {
+    matches!(write.action, WriteAction::Touch { .. })
 }
 
 /// How an attempt at a transaction ended, if it did not fail.

@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use diesel::connection::{Connection, SimpleConnection};
 use kverse_core::{
-    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Error,
-    ErrorKind, Key, KvStore, Limits, Operation, OperationOutcome, Page, ReadOutcome, Result,
-    ScanOptions, Stats, Write, WriteOutcome,
+    CacheStatus, Capabilities, ChangePage, ChangesOptions, Clock, ComponentHealth, Count, Error,
+    ErrorKind, Key, KeyRange, KvStore, Limits, Operation, OperationOutcome, Page, Prefix,
+    ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
 };
 
 use self::error::{SqliteError, while_opening};
@@ -248,6 +248,16 @@ impl KvStore for SqliteStore {
         self.bury_expired().await?;
         let load = move |connection: &mut _| feed::load_changes(connection, &options);
         self.readers.run(&self.queue, load).await
+    }
+
+    async fn count(&self, prefix: &Prefix, start_after: Option<&Key>) -> Result<Count> {
+        let range = KeyRange::new(prefix, start_after);
+        let clock = Arc::clone(&self.clock);
+        let count = move |connection: &mut _| {
+            let now = clock.now();
+            statements::count_keys(connection, &range, now)
+        };
+        self.readers.run(&self.queue, count).await
     }
 
     async fn stats(&self) -> Result<Stats> {

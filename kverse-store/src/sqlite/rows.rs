@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use diesel::prelude::*;
 use kverse_core::row::Row;
-use kverse_core::{ContentType, Entry, Error, Key, Result, ScanEntry, Timestamp, Version, WriteId};
+use kverse_core::{
+    ContentType, Entry, Error, Key, Result, ScanEntry, ScannedRow, Timestamp, Version, WriteId,
+};
 
 use super::error::corrupt;
 
@@ -32,7 +34,7 @@ pub(super) fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn to_u64(number: i64) -> Result<u64> {
+pub(super) fn to_u64(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|error| corrupt("number").with_source(error))
 }
 
@@ -109,23 +111,33 @@ impl StoredEntry {
 pub(super) struct Listed {
     key: String,
     version: i64,
-    size: i64,
+    /// `None`: a tombstone.
+    size: Option<i64>,
     content_type: Option<String>,
     expires_at: Option<i64>,
     value: Option<Vec<u8>>,
 }
 
-impl TryFrom<Listed> for ScanEntry {
-    type Error = Error;
-
-    fn try_from(row: Listed) -> Result<Self> {
-        let key = Key::new(row.key).map_err(|error| corrupt("key").with_source(error))?;
-        let mut entry = Self::new(key, to_version(row.version)?, to_u64(row.size)?);
-        entry.content_type = to_content_type(row.content_type)?;
-        entry.expires_at = to_timestamp(row.expires_at)?;
-        entry.value = row.value.map(Bytes::from);
-        Ok(entry)
+impl Listed {
+    pub(super) fn into_scanned(self, now: Timestamp) -> Result<ScannedRow> {
+        let key = to_key(self.key)?;
+        let expires_at = to_timestamp(self.expires_at)?;
+        let Some(size) = self.size else {
+            return Ok(ScannedRow::Gone(key));
+        };
+        if expires_at.is_some_and(|at| at <= now) {
+            return Ok(ScannedRow::Gone(key));
+        }
+        let mut entry = ScanEntry::new(key, to_version(self.version)?, to_u64(size)?);
+        entry.content_type = to_content_type(self.content_type)?;
+        entry.expires_at = expires_at;
+        entry.value = self.value.map(Bytes::from);
+        Ok(ScannedRow::Entry(entry))
     }
+}
+
+pub(super) fn to_key(key: String) -> Result<Key> {
+    Key::new(key).map_err(|error| corrupt("key").with_source(error))
 }
 
 /// A row to store.

@@ -5,14 +5,16 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use kverse_core::row::Row;
-use kverse_core::{ContentType, Entry, Key, Page, Result, ScanEntry, ScanOptions, Timestamp};
+use kverse_core::{
+    ContentType, Count, Entry, Key, KeyRange, Page, PageBuilder, Result, ScanOptions, Timestamp,
+};
 
 use super::error::SqliteError;
-use super::rows::{Listed, NewRow, StoredEntry, StoredRow, kv, to_i64};
+use super::rows::{Listed, NewRow, StoredEntry, StoredRow, kv, to_i64, to_key, to_u64};
 
 diesel::define_sql_function! {
     /// The bytes of a value, which SQLite knows without reading it.
-    fn length(value: Nullable<Binary>) -> BigInt;
+    fn length(value: Nullable<Binary>) -> Nullable<BigInt>;
 }
 
 /// An unconditional put in one statement. It does what [`kverse_core::row::apply`] says.
@@ -141,47 +143,74 @@ pub(super) fn load_entry(
     }
 }
 
-/// A page of keys. Reads row by row and no further than the page goes.
+/// A page of keys. Reads row by row and no further than the page goes; a folder is left for the row after it.
 pub(super) fn load_page(
     connection: &mut SqliteConnection,
     options: &ScanOptions,
     now: Timestamp,
 ) -> Result<Page, SqliteError> {
-    let prefix = options.prefix.as_str();
-    let live = kv::expires_at
-        .is_null()
-        .or(kv::expires_at.gt(to_i64(now.as_micros())));
-    let mut range = kv::table
-        .filter(kv::value.is_not_null())
-        .filter(live)
-        .order(kv::key)
-        .into_boxed();
-    range = match &options.start_after {
-        Some(key) if key.as_str() >= prefix => range.filter(kv::key.gt(key.as_str())),
-        _ => range.filter(kv::key.ge(prefix)),
-    };
-    if let Some(end) = options.prefix.upper_bound() {
-        range = range.filter(kv::key.lt(end));
+    let mut page = PageBuilder::new(options);
+    while let Some(range) = page.rest() {
+        let mut rows = kv::table
+            .filter(kv::key.ge(range.from))
+            .order(kv::key)
+            .into_boxed();
+        if let Some(before) = range.before {
+            rows = rows.filter(kv::key.lt(before));
+        }
+        let scanned = |row: QueryResult<Listed>| Ok::<_, SqliteError>(row?.into_scanned(now)?);
+        let columns = (
+            kv::key,
+            kv::version,
+            length(kv::value),
+            kv::content_type,
+            kv::expires_at,
+        );
+        let (key, version, size, content_type, expires_at) = columns;
+        if options.include_values {
+            let columns = (key, version, size, content_type, expires_at, kv::value);
+            let rows = rows.select(columns).load_iter::<Listed, _>(connection)?;
+            page.fill(rows.map(scanned), usize::MAX)?;
+        } else {
+            let none = None::<Vec<u8>>.into_sql::<Nullable<Binary>>();
+            let columns = (key, version, size, content_type, expires_at, none);
+            let rows = rows.select(columns).load_iter::<Listed, _>(connection)?;
+            page.fill(rows.map(scanned), usize::MAX)?;
+        }
     }
-    let listed = |row: QueryResult<Listed>| Ok(ScanEntry::try_from(row?)?);
-    let columns = (
-        kv::key,
-        kv::version,
-        length(kv::value),
-        kv::content_type,
-        kv::expires_at,
-    );
-    let (key, version, size, content_type, expires_at) = columns;
-    if options.include_values {
-        let columns = (key, version, size, content_type, expires_at, kv::value);
-        let rows = range.select(columns).load_iter::<Listed, _>(connection)?;
-        Page::collect(options, rows.map(listed))
-    } else {
-        let none = None::<Vec<u8>>.into_sql::<Nullable<Binary>>();
-        let columns = (key, version, size, content_type, expires_at, none);
-        let rows = range.select(columns).load_iter::<Listed, _>(connection)?;
-        Page::collect(options, rows.map(listed))
-    }
+    Ok(page.finish())
+}
+
+/// What [`count_keys`] counts.
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    live: i64,
+    #[diesel(sql_type = BigInt)]
+    passed: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    last: Option<String>,
+}
+
+/// Counts the keys of a range, of as many rows as a count may go through. Reads no values.
+pub(super) fn count_keys(
+    connection: &mut SqliteConnection,
+    range: &KeyRange,
+    now: Timestamp,
+) -> Result<Count, SqliteError> {
+    let counted: Counted = diesel::sql_query(
+        "SELECT coalesce(sum(live), 0) AS live, count(*) AS passed, max(key) AS last FROM (\
+         SELECT key, value IS NOT NULL AND (expires_at IS NULL OR expires_at > ?1) AS live FROM kv \
+         WHERE key >= ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key LIMIT ?4)",
+    )
+    .bind::<BigInt, _>(to_i64(now.as_micros()))
+    .bind::<Text, _>(&range.from)
+    .bind::<Nullable<Text>, _>(range.before.as_deref())
+    .bind::<BigInt, _>(to_i64(Count::MAX_ROWS as u64))
+    .get_result(connection)?;
+    let more = to_u64(counted.passed)? >= Count::MAX_ROWS as u64;
+    let next = counted.last.filter(|_| more).map(to_key).transpose()?;
+    Ok(Count::new(to_u64(counted.live)?, next))
 }
 
 /// How many rows hold a value, expired or not. Counts over indexes, without reading values.

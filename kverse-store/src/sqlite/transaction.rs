@@ -101,13 +101,19 @@ impl Transaction<'_> {
         let mut rows = HashMap::with_capacity(operations.len());
         let mut outcomes = Vec::with_capacity(operations.len());
         let mut budget = self.limits.read_budget();
-        let mut records = Vec::new();
-        for (index, operation) in operations.iter().enumerate() {
+        for operation in operations {
             let key = operation.key();
             if !rows.contains_key(key) {
                 rows.insert(key, Touched::new(load_row(self.connection, key)?));
             }
-            let Some(touched) = rows.get_mut(key) else {
+        }
+        let stored = |key: &Key| rows.get(key)?.stored.as_ref();
+        if let Some(done) = row::replay(operations, stored, self.now, self.limits) {
+            return Ok(done);
+        }
+        let mut records = Vec::new();
+        for (index, operation) in operations.iter().enumerate() {
+            let Some(touched) = rows.get_mut(operation.key()) else {
                 continue;
             };
             match self.operate(operation, touched, &mut budget, &mut records) {

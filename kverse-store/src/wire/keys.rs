@@ -1,6 +1,6 @@
 //! Pages of keys.
 
-use kverse_core::{ContentType, Key, Result, ScanEntry, Timestamp, Version};
+use kverse_core::{ContentType, Key, Prefix, Result, ScanEntry, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{decode_value, encode_value};
@@ -10,9 +10,27 @@ use super::{decode_value, encode_value};
 pub struct KeysResponse {
     /// The keys, in byte order.
     pub keys: Vec<KeyResponse>,
-    /// The common beginnings of keys that a delimiter folds together.
-    pub common_prefixes: Vec<String>,
+    /// The folders: the common beginnings of keys that a delimiter folds together, in byte order.
+    pub common_prefixes: Vec<Prefix>,
     /// Where the next page starts; `null` on the last page.
+    pub cursor: Option<String>,
+}
+
+/// The answer of `GET /keys?count=true`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CountResponse {
+    /// How many keys there are, up to where the cursor goes on.
+    pub count: u64,
+    /// Where the count goes on; `null` if these are all.
+    pub cursor: Option<String>,
+}
+
+/// The answer of `DELETE /keys`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletedResponse {
+    /// How many keys were deleted.
+    pub deleted: u64,
+    /// Where the deletion goes on; `null` if it is done.
     pub cursor: Option<String>,
 }
 

@@ -11,7 +11,7 @@ mod service;
 mod tokens;
 mod value;
 
-pub use self::keys::{KeyResponse, KeysResponse};
+pub use self::keys::{CountResponse, DeletedResponse, KeyResponse, KeysResponse};
 pub use self::operation::{
     BatchRequest, BatchResponse, OperationName, OperationRequest, OperationResponse,
 };

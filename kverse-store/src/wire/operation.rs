@@ -26,6 +26,8 @@ pub enum OperationName {
     Get,
     /// Stores a value under a key.
     Put,
+    /// Changes when an entry ends, without its value.
+    Touch,
     /// Removes a key.
     Delete,
 }
@@ -47,10 +49,10 @@ pub struct OperationRequest {
     /// Put: the media type of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<ContentType>,
-    /// Put: how long the entry lives, as [`parse_ttl`](super::parse_ttl) reads it.
+    /// Put, touch: how long the entry lives, as [`parse_ttl`](super::parse_ttl) reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<String>,
-    /// Put: when the entry ends, instead of `ttl`.
+    /// Put, touch: when the entry ends, instead of `ttl`. A touch has exactly one of the two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// The version that the key must have, or `*` for any. Not for a get outside a transaction.
@@ -59,7 +61,7 @@ pub struct OperationRequest {
     /// `*`: the key must not exist. Not for a get outside a transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    /// Put, delete: makes a retry of the operation return its first answer. 1 to 255 bytes.
+    /// Put, touch, delete: makes a retry of the operation return its first answer. 1 to 255 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }
@@ -97,9 +99,8 @@ impl OperationRequest {
             ("value", self.value.is_some()),
             ("value_base64", self.value_base64.is_some()),
             ("content_type", self.content_type.is_some()),
-            ("ttl", self.ttl.is_some()),
-            ("expires_at", self.expires_at.is_some()),
         ];
+        let has_expiry = self.ttl.is_some() || self.expires_at.is_some();
         if self.op != OperationName::Put
             && let Some((field, _)) = only_put.iter().find(|(_, given)| *given)
         {
@@ -107,10 +108,15 @@ impl OperationRequest {
                 "`{field}` belongs to a put only"
             )));
         }
+        if has_expiry && !matches!(self.op, OperationName::Put | OperationName::Touch) {
+            return Err(Error::invalid_input(
+                "`ttl` and `expires_at` belong to a put or touch only",
+            ));
+        }
         if self.op == OperationName::Get {
             if self.idempotency_key.is_some() {
                 return Err(Error::invalid_input(
-                    "`idempotency_key` belongs to a put or delete only",
+                    "`idempotency_key` belongs to a put, touch or delete only",
                 ));
             }
             return Ok(Operation::Get {
@@ -127,6 +133,15 @@ impl OperationRequest {
                     expiry: parse_expiry(self.ttl.as_deref(), self.expires_at)?,
                 },
             ),
+            OperationName::Touch if !has_expiry => {
+                return Err(Error::invalid_input(
+                    "a touch has one of `ttl` and `expires_at`",
+                ));
+            }
+            OperationName::Touch => {
+                let expiry = parse_expiry(self.ttl.as_deref(), self.expires_at)?;
+                Write::touch(self.key, expiry)
+            }
             OperationName::Get | OperationName::Delete => Write::delete(self.key),
         };
         let write = write.with_precondition(precondition);
@@ -142,17 +157,20 @@ impl From<&Write> for OperationRequest {
         let new = |op| Self::new(op, write.key.clone(), write.precondition);
         let mut request = match &write.action {
             WriteAction::Delete => new(OperationName::Delete),
+            WriteAction::Touch { expiry } => {
+                let (ttl, expires_at) = encode_expiry(*expiry);
+                Self {
+                    ttl,
+                    expires_at,
+                    ..new(OperationName::Touch)
+                }
+            }
             WriteAction::Put {
                 value,
                 content_type,
                 expiry,
             } => {
-                let (ttl, expires_at) = match expiry {
-                    Expiry::Never => (None, None),
-                    Expiry::Keep => (Some("keep".to_owned()), None),
-                    Expiry::After(ttl) => (Some(format!("{}us", ttl.as_micros())), None),
-                    Expiry::At(at) => (None, Some(*at)),
-                };
+                let (ttl, expires_at) = encode_expiry(*expiry);
                 let (value, value_base64) = encode_value_compact(value);
                 let content_type = content_type.clone();
                 Self {
@@ -167,6 +185,15 @@ impl From<&Write> for OperationRequest {
         };
         request.idempotency_key = Some(write.write_id.to_string());
         request
+    }
+}
+
+fn encode_expiry(expiry: Expiry) -> (Option<String>, Option<Timestamp>) {
+    match expiry {
+        Expiry::Never => (Some("none".to_owned()), None),
+        Expiry::Keep => (Some("keep".to_owned()), None),
+        Expiry::After(ttl) => (Some(format!("{}us", ttl.as_micros())), None),
+        Expiry::At(at) => (None, Some(at)),
     }
 }
 

@@ -101,6 +101,12 @@ pub fn with_idempotency_key(write: Write, idempotency_key: &str) -> Result<Write
                 value,
             ])
         }
+        WriteAction::Touch { expiry } => WriteId::derive([
+            idempotency_key.as_bytes(),
+            b"touch",
+            precondition.as_bytes(),
+            format!("{expiry:?}").as_bytes(),
+        ]),
         WriteAction::Delete => WriteId::derive([
             idempotency_key.as_bytes(),
             b"delete",

@@ -1,3 +1,4 @@
+mod prefix;
 mod stdin;
 
 use kverse_core::{Key, KvStore, Precondition, Version, Write, WriteOutcome};
@@ -21,6 +22,9 @@ pub(crate) async fn run(
     args: DeleteArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    if let Some(prefix) = &args.prefix {
+        return prefix::delete(store, prefix, args.yes, output).await;
+    }
     let keys = args.keys.len();
     let reads_stdin = args.keys.iter().any(|key| key.as_str() == "-");
     if args.if_match.is_some() && keys > 1 {
