@@ -1,6 +1,8 @@
 //! What the suite runs on.
 
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +14,11 @@ use crate::{Clock, KvStore, ManualClock, SystemClock};
 ///
 /// Whatever it started ends when it is dropped. It panics if it cannot do what is asked.
 #[async_trait]
-pub trait Backend: Sized + Send + Sync + 'static {
+pub trait Backend: Send + Sync + 'static {
     /// Opens a fresh, empty store that no other test uses.
-    async fn start() -> Self;
+    async fn start() -> Self
+    where
+        Self: Sized;
 
     /// The open store.
     fn store(&self) -> Arc<dyn KvStore>;
@@ -38,6 +42,44 @@ pub trait Backend: Sized + Send + Sync + 'static {
     /// Default: it cannot.
     async fn restart(&mut self) -> bool {
         false
+    }
+}
+
+/// A started [`Backend`] of any type: what the behaviours are given, so that they are compiled once, not for each backend.
+pub struct AnyBackend {
+    backend: Box<dyn Backend>,
+    start: fn() -> Starting,
+}
+
+type Starting = Pin<Box<dyn Future<Output = AnyBackend> + Send>>;
+
+impl AnyBackend {
+    fn start<B: Backend>() -> Starting {
+        Box::pin(async {
+            Self {
+                backend: Box::new(B::start().await),
+                start: Self::start::<B>,
+            }
+        })
+    }
+
+    /// Starts a fresh backend of the same type.
+    pub async fn start_another(&self) -> Self {
+        (self.start)().await
+    }
+}
+
+impl Deref for AnyBackend {
+    type Target = dyn Backend;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.backend
+    }
+}
+
+impl DerefMut for AnyBackend {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut *self.backend
     }
 }
 
@@ -102,7 +144,7 @@ impl<B: Backend, W: Wrap> Backend for Wrapped<B, W> {
 ///
 /// # Panics
 /// If the behaviour does not hold, or does not end within two minutes.
-pub fn run<B: Backend>(behaviour: impl AsyncFnOnce(&mut B)) {
+pub fn run<B: Backend>(behaviour: impl AsyncFnOnce(&mut AnyBackend)) {
     const TIMEOUT: Duration = Duration::from_secs(120);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
@@ -111,7 +153,7 @@ pub fn run<B: Backend>(behaviour: impl AsyncFnOnce(&mut B)) {
         .expect("a runtime");
     runtime.block_on(async {
         let test = async {
-            let mut backend = B::start().await;
+            let mut backend = AnyBackend::start::<B>().await;
             behaviour(&mut backend).await;
         };
         let ended = tokio::time::timeout(TIMEOUT, Box::pin(test)).await;

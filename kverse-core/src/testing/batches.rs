@@ -1,10 +1,10 @@
 //! Independent writes in one call.
 
-use super::{Backend, assert_precondition_failed, key, value};
+use super::{AnyBackend, assert_precondition_failed, key, value};
 use crate::{KvStore, KvStoreExt, Precondition, Version, Write};
 
 /// Outcomes are in the order of the writes, whatever the order of the keys.
-pub async fn outcomes_are_in_the_order_of_the_writes<B: Backend>(backend: &B) {
+pub async fn outcomes_are_in_the_order_of_the_writes(backend: &AnyBackend) {
     let store = backend.store();
     store.put(&key("b"), "old").await.unwrap();
     store.put(&key("d"), "old").await.unwrap();
@@ -30,7 +30,7 @@ pub async fn outcomes_are_in_the_order_of_the_writes<B: Backend>(backend: &B) {
 }
 
 /// Writes of one key in one batch are done one after the other: each sees the one before.
-pub async fn writes_of_one_key_are_done_in_order<B: Backend>(backend: &B) {
+pub async fn writes_of_one_key_are_done_in_order(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let writes = vec![
         Write::put(key.clone(), "one").with_precondition(Precondition::Absent),
@@ -60,7 +60,7 @@ pub async fn writes_of_one_key_are_done_in_order<B: Backend>(backend: &B) {
 }
 
 /// A write whose precondition fails does not keep the others of its batch from being done.
-pub async fn a_failed_write_does_not_affect_the_others<B: Backend>(backend: &B) {
+pub async fn a_failed_write_does_not_affect_the_others(backend: &AnyBackend) {
     let store = backend.store();
     let version = store.put(&key("b"), "old").await.unwrap().version;
     let writes = vec![
@@ -92,12 +92,12 @@ pub async fn a_failed_write_does_not_affect_the_others<B: Backend>(backend: &B) 
 }
 
 /// A batch of nothing is done.
-pub async fn an_empty_batch_is_done<B: Backend>(backend: &B) {
+pub async fn an_empty_batch_is_done(backend: &AnyBackend) {
     assert!(backend.store().write(Vec::new()).await.unwrap().is_empty());
 }
 
 /// A batch may be as large as the limit says.
-pub async fn a_batch_may_be_as_large_as_the_limit<B: Backend>(backend: &B) {
+pub async fn a_batch_may_be_as_large_as_the_limit(backend: &AnyBackend) {
     let store = backend.store();
     let count = store.capabilities().limits.max_batch_operations;
     let keys: Vec<_> = (0..count).map(|i| key(&format!("{i:09}"))).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Backend, assert_precondition_failed, key, put_if};
+use super::{AnyBackend, assert_precondition_failed, key, put_if};
 use crate::{
     Change, ChangeKind, ChangePage, ChangePosition, ChangesOptions, ErrorKind, Key, KvStore,
     KvStoreExt, Operation, Precondition, Prefix, PutOptions, Version, Write, WriteId,
@@ -72,7 +72,7 @@ fn told(changes: &[Change]) -> Vec<(&str, Version, ChangeKind)> {
 }
 
 /// Puts, replacements and deletes are told with their versions, in order.
-pub async fn writes_are_told_with_their_versions<B: Backend>(backend: &B) {
+pub async fn writes_are_told_with_their_versions(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     assert!(store.capabilities().changes);
     let start = now(&store).await;
@@ -95,7 +95,7 @@ pub async fn writes_are_told_with_their_versions<B: Backend>(backend: &B) {
 }
 
 /// An entry that ends is told once, as expired, with a version after that of its write.
-pub async fn an_expired_entry_is_told_once<B: Backend>(backend: &mut B) {
+pub async fn an_expired_entry_is_told_once(backend: &mut AnyBackend) {
     let store = backend.store();
     let start = now(&store).await;
     let ttl = PutOptions::default().with_ttl(Duration::from_millis(100));
@@ -124,7 +124,7 @@ pub async fn an_expired_entry_is_told_once<B: Backend>(backend: &mut B) {
 }
 
 /// What changed nothing is not told: failed conditions, replays, deletes of absent keys, failed transactions.
-pub async fn what_changed_nothing_is_not_told<B: Backend>(backend: &B) {
+pub async fn what_changed_nothing_is_not_told(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let start = now(&store).await;
     let put = Write::put(k.clone(), "value").with_write_id(WriteId::from_bytes([7; 16]));
@@ -159,7 +159,7 @@ pub async fn what_changed_nothing_is_not_told<B: Backend>(backend: &B) {
 
 /// Every write of a batch or a transaction is told, and those of a transaction follow each other in its order, whatever
 /// the pages.
-pub async fn batches_and_transactions_are_told_whole<B: Backend>(backend: &B) {
+pub async fn batches_and_transactions_are_told_whole(backend: &AnyBackend) {
     let store = backend.store();
     let start = now(&store).await;
     let put = |text: &str| Write::put(key(text), "value");
@@ -199,7 +199,7 @@ async fn now_after(store: &dyn KvStore, changes: &[Change]) -> ChangePosition {
 }
 
 /// From the position of any change, the changes after it follow: none is lost, none is repeated.
-pub async fn any_position_can_be_gone_on_from<B: Backend>(backend: &B) {
+pub async fn any_position_can_be_gone_on_from(backend: &AnyBackend) {
     let store = backend.store();
     let start = now(&store).await;
     for round in 0..4 {
@@ -222,7 +222,7 @@ pub async fn any_position_can_be_gone_on_from<B: Backend>(backend: &B) {
 }
 
 /// Only keys with the prefix are told, and a page without any still goes on.
-pub async fn a_prefix_selects_its_changes<B: Backend>(backend: &B) {
+pub async fn a_prefix_selects_its_changes(backend: &AnyBackend) {
     let store = backend.store();
     let start = now(&store).await;
     let mut expected = Vec::new();
@@ -252,7 +252,7 @@ pub async fn a_prefix_selects_its_changes<B: Backend>(backend: &B) {
 }
 
 /// A page has at most so many changes, and there are bounds to that.
-pub async fn a_page_of_changes_ends_at_its_limit<B: Backend>(backend: &B) {
+pub async fn a_page_of_changes_ends_at_its_limit(backend: &AnyBackend) {
     let store = backend.store();
     let start = now(&store).await;
     for _ in 0..3 {
@@ -277,7 +277,7 @@ pub async fn a_page_of_changes_ends_at_its_limit<B: Backend>(backend: &B) {
 }
 
 /// A position that this feed never gave is gone: one in the future, in a commit that has no such change, of another feed.
-pub async fn a_position_that_was_never_given_is_gone<B: Backend>(backend: &B) {
+pub async fn a_position_that_was_never_given_is_gone(backend: &AnyBackend) {
     let store = backend.store();
     let start = now(&store).await;
     store.put(&key("k"), "value").await.unwrap();
@@ -298,7 +298,7 @@ pub async fn a_position_that_was_never_given_is_gone<B: Backend>(backend: &B) {
 
 /// Every write that was answered is told exactly once while nobody fails, and those of each key in the order of their
 /// versions; what is told can be read.
-pub async fn concurrent_writes_are_all_told_in_the_order_of_each_key<B: Backend>(backend: &B) {
+pub async fn concurrent_writes_are_all_told_in_the_order_of_each_key(backend: &AnyBackend) {
     const TASKS: usize = 8;
     const ROUNDS: usize = 25;
     let store = backend.store();

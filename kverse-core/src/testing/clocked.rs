@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Backend, key, value};
+use super::{AnyBackend, key, value};
 use crate::{
     Clock, Expiry, KvStoreExt, ManualClock, Prefix, PutOptions, ScanOptions, Version, Write,
 };
 
-fn clock<B: Backend>(backend: &B) -> Arc<ManualClock> {
+fn clock(backend: &AnyBackend) -> Arc<ManualClock> {
     let clock = backend.clock();
     clock.expect("a backend that is declared `clocked` has a clock that can be set")
 }
 
 /// An entry is there until one microsecond before its end, and gone at its end: for gets, scans, counts and conditions.
-pub async fn an_entry_is_gone_exactly_at_its_end<B: Backend>(backend: &mut B) {
+pub async fn an_entry_is_gone_exactly_at_its_end(backend: &mut AnyBackend) {
     let (clock, store, key) = (clock(backend), backend.store(), key("k"));
     let ttl = Duration::from_micros(1_500_001);
     let start = clock.now();
@@ -36,7 +36,7 @@ pub async fn an_entry_is_gone_exactly_at_its_end<B: Backend>(backend: &mut B) {
 }
 
 /// An end that is the present is the past: the entry is gone at once. One microsecond later it is not.
-pub async fn an_expiry_at_the_present_is_in_the_past<B: Backend>(backend: &B) {
+pub async fn an_expiry_at_the_present_is_in_the_past(backend: &AnyBackend) {
     let (clock, store, key) = (clock(backend), backend.store(), key("k"));
     let now = clock.now();
     for (end, found) in [
@@ -50,7 +50,7 @@ pub async fn an_expiry_at_the_present_is_in_the_past<B: Backend>(backend: &B) {
 }
 
 /// A version is the time of its write, unless the key has been written at or after that time already.
-pub async fn a_version_is_the_time_of_its_write<B: Backend>(backend: &B) {
+pub async fn a_version_is_the_time_of_its_write(backend: &AnyBackend) {
     let (clock, store, key) = (clock(backend), backend.store(), key("k"));
     let first = store.put(&key, "one").await.unwrap().version;
     assert_eq!(first, Version::new(clock.now().as_micros()));
@@ -60,7 +60,7 @@ pub async fn a_version_is_the_time_of_its_write<B: Backend>(backend: &B) {
 }
 
 /// Versions grow although the clock stands still or goes back, across a delete too.
-pub async fn versions_grow_while_the_clock_goes_back<B: Backend>(backend: &B) {
+pub async fn versions_grow_while_the_clock_goes_back(backend: &AnyBackend) {
     let (clock, store, key) = (clock(backend), backend.store(), key("k"));
     let mut last = store.put(&key, "value").await.unwrap().version;
     for back in [
@@ -84,7 +84,7 @@ pub async fn versions_grow_while_the_clock_goes_back<B: Backend>(backend: &B) {
 }
 
 /// A put over an expired entry that has long been cleared away still has a greater version, and no trace of it.
-pub async fn a_put_over_a_long_expired_entry_starts_anew<B: Backend>(backend: &B) {
+pub async fn a_put_over_a_long_expired_entry_starts_anew(backend: &AnyBackend) {
     let (clock, store, key) = (clock(backend), backend.store(), key("k"));
     let options = PutOptions::default().with_ttl(Duration::from_secs(1));
     let first = store.put_opts(&key, "one", options).await.unwrap().version;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Backend, assert_precondition_failed, key, put_if, value};
+use super::{AnyBackend, assert_precondition_failed, key, put_if, value};
 use crate::{
     ErrorKind, Key, KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, Version, Write,
 };
@@ -28,7 +28,7 @@ fn number(value: &[u8]) -> i64 {
 }
 
 /// No increment of a counter is lost, however many tasks increment it at once.
-pub async fn no_update_of_a_counter_is_lost<B: Backend>(backend: &B) {
+pub async fn no_update_of_a_counter_is_lost(backend: &AnyBackend) {
     const TASKS: usize = 32;
     // A failed attempt means that another task has succeeded, so that the attempts of `update` suffice for 32 tasks.
     let store = backend.store();
@@ -54,7 +54,7 @@ pub async fn no_update_of_a_counter_is_lost<B: Backend>(backend: &B) {
 }
 
 /// Of many that create a key, or replace one version of it, exactly one succeeds, and the value is that one's.
-pub async fn exactly_one_of_many_wins<B: Backend>(backend: &B) {
+pub async fn exactly_one_of_many_wins(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let mut expected = None;
     for round in 0..5 {
@@ -81,7 +81,7 @@ pub async fn exactly_one_of_many_wins<B: Backend>(backend: &B) {
 }
 
 /// Writes of a key get versions of their own, however many come at once, in single writes, batches and transactions.
-pub async fn concurrent_writes_never_share_a_version<B: Backend>(backend: &B) {
+pub async fn concurrent_writes_never_share_a_version(backend: &AnyBackend) {
     let store = backend.store();
     let versions = at_once(12, |i| {
         let store = Arc::clone(&store);
@@ -116,7 +116,7 @@ pub async fn concurrent_writes_never_share_a_version<B: Backend>(backend: &B) {
 
 /// Transactions that move amounts between accounts keep the sum, and everyone who reads all accounts in a transaction sees
 /// that sum.
-pub async fn transfers_between_accounts_keep_the_sum<B: Backend>(backend: &B) {
+pub async fn transfers_between_accounts_keep_the_sum(backend: &AnyBackend) {
     const ACCOUNTS: usize = 4;
     const START: i64 = 100;
     let store = backend.store();
@@ -177,7 +177,7 @@ async fn transfer(store: &dyn KvStore, from: &Key, to: &Key) -> bool {
 }
 
 /// Who has written a key reads that write or a later one, also while others write the same key.
-pub async fn everyone_reads_their_own_writes<B: Backend>(backend: &B) {
+pub async fn everyone_reads_their_own_writes(backend: &AnyBackend) {
     let store = backend.store();
     at_once(16, |task| {
         let store = Arc::clone(&store);
@@ -206,7 +206,7 @@ pub async fn everyone_reads_their_own_writes<B: Backend>(backend: &B) {
 
 /// A reader never sees a version older than one that it, or anyone before it, has seen or had acknowledged; and every
 /// version with the value that it was written with.
-pub async fn reads_never_go_back<B: Backend>(backend: &B) {
+pub async fn reads_never_go_back(backend: &AnyBackend) {
     const WRITES: usize = 40;
     let (store, k) = (backend.store(), key("k"));
     let first = store.put(&k, "first").await.unwrap().version;
@@ -247,7 +247,7 @@ pub async fn reads_never_go_back<B: Backend>(backend: &B) {
 }
 
 /// Who reads keys in a transaction sees other transactions whole: never one of two keys that are written together.
-pub async fn transactions_are_seen_whole<B: Backend>(backend: &B) {
+pub async fn transactions_are_seen_whole(backend: &AnyBackend) {
     let store = backend.store();
     write_pair(&store, "start").await;
     at_once(6, |task| {
@@ -295,7 +295,7 @@ async fn read_pair(store: &dyn KvStore) -> bytes::Bytes {
 }
 
 /// Batches that name the same keys in different orders get through together.
-pub async fn batches_in_opposite_orders_get_through<B: Backend>(backend: &B) {
+pub async fn batches_in_opposite_orders_get_through(backend: &AnyBackend) {
     let store = backend.store();
     at_once(8, |task| {
         let store = Arc::clone(&store);
@@ -318,7 +318,7 @@ pub async fn batches_in_opposite_orders_get_through<B: Backend>(backend: &B) {
 }
 
 /// A write whose caller goes away is done whole or not at all, and the store goes on working.
-pub async fn an_abandoned_write_is_done_whole_or_not_at_all<B: Backend>(backend: &B) {
+pub async fn an_abandoned_write_is_done_whole_or_not_at_all(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     write_pair(&store, "start").await;
     store.put(&k, "start").await.unwrap();
@@ -356,7 +356,7 @@ pub async fn an_abandoned_write_is_done_whole_or_not_at_all<B: Backend>(backend:
 }
 
 /// A read whose caller goes away does no harm to the reads and writes of others.
-pub async fn an_abandoned_read_harms_no_one<B: Backend>(backend: &B) {
+pub async fn an_abandoned_read_harms_no_one(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     for round in 0..40 {
         let text = format!("round {round}");

@@ -1,6 +1,6 @@
 //! Writes that are done only if a precondition holds.
 
-use super::{Backend, assert_precondition_failed, key, put_if, value};
+use super::{AnyBackend, assert_precondition_failed, key, put_if, value};
 use crate::{Key, KvStore, KvStoreExt, Precondition, Result, Version, Write, WriteOutcome};
 
 async fn delete_if(
@@ -14,7 +14,7 @@ async fn delete_if(
 }
 
 /// `Absent` lets a put create a key and not replace it; the error tells the present version.
-pub async fn absent_creates_and_does_not_replace<B: Backend>(backend: &B) {
+pub async fn absent_creates_and_does_not_replace(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let first = store
         .put_opts(&key, "one", put_if(Precondition::Absent))
@@ -28,7 +28,7 @@ pub async fn absent_creates_and_does_not_replace<B: Backend>(backend: &B) {
 }
 
 /// `Absent` holds for a deleted key, whose versions go on growing.
-pub async fn absent_holds_after_a_delete<B: Backend>(backend: &B) {
+pub async fn absent_holds_after_a_delete(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     store.put(&key, "one").await.unwrap();
     let delete = delete_if(&store, &key, Precondition::Exists).await.unwrap();
@@ -40,7 +40,7 @@ pub async fn absent_holds_after_a_delete<B: Backend>(backend: &B) {
 }
 
 /// `Exists` lets a put replace a key and not create it; the error tells that there is none.
-pub async fn exists_replaces_and_does_not_create<B: Backend>(backend: &B) {
+pub async fn exists_replaces_and_does_not_create(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let result = store
         .put_opts(&key, "one", put_if(Precondition::Exists))
@@ -61,7 +61,7 @@ pub async fn exists_replaces_and_does_not_create<B: Backend>(backend: &B) {
 }
 
 /// A version holds while it is the version of the entry, and never again after.
-pub async fn a_version_holds_until_the_next_write<B: Backend>(backend: &B) {
+pub async fn a_version_holds_until_the_next_write(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let first = store.put(&key, "one").await.unwrap().version;
     let if_first = || put_if(Precondition::Version(first));
@@ -88,7 +88,7 @@ pub async fn a_version_holds_until_the_next_write<B: Backend>(backend: &B) {
 }
 
 /// No version holds for a key that does not exist: not that of the deleted entry, not that of the delete, not zero.
-pub async fn no_version_holds_for_an_absent_key<B: Backend>(backend: &B) {
+pub async fn no_version_holds_for_an_absent_key(backend: &AnyBackend) {
     let (store, never, gone) = (backend.store(), key("never"), key("gone"));
     let put = store.put(&gone, "one").await.unwrap().version;
     let delete = delete_if(&store, &gone, Precondition::None)
@@ -110,7 +110,7 @@ pub async fn no_version_holds_for_an_absent_key<B: Backend>(backend: &B) {
 }
 
 /// A delete is done only if its precondition holds, like a put.
-pub async fn a_delete_obeys_its_precondition<B: Backend>(backend: &B) {
+pub async fn a_delete_obeys_its_precondition(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     assert_precondition_failed(delete_if(&store, &key, Precondition::Exists).await, None);
     // Holds, and there is nothing to remove.
@@ -135,7 +135,7 @@ pub async fn a_delete_obeys_its_precondition<B: Backend>(backend: &B) {
 }
 
 /// A write whose precondition failed leaves value, version, expiry and content type as they were.
-pub async fn a_failed_write_changes_nothing<B: Backend>(backend: &B) {
+pub async fn a_failed_write_changes_nothing(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let options = crate::PutOptions::default()
         .with_ttl(std::time::Duration::from_secs(3600))
@@ -153,7 +153,7 @@ pub async fn a_failed_write_changes_nothing<B: Backend>(backend: &B) {
 }
 
 /// `compare_and_swap` expects a version, or with `None` an absent key.
-pub async fn compare_and_swap_expects_what_it_was_told<B: Backend>(backend: &B) {
+pub async fn compare_and_swap_expects_what_it_was_told(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let first = store
         .compare_and_swap(&key, None, "one")

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Backend, assert_precondition_failed, key, put_if, value};
+use super::{AnyBackend, assert_precondition_failed, key, put_if, value};
 use crate::{
     Key, KvStoreExt, Precondition, Prefix, PutOptions, ScanOptions, Version, Write, WriteId,
 };
 
-async fn restart<B: Backend>(backend: &mut B) {
+async fn restart(backend: &mut AnyBackend) {
     let restarted = backend.restart().await;
     assert!(
         restarted,
@@ -16,14 +16,14 @@ async fn restart<B: Backend>(backend: &mut B) {
 }
 
 /// The store says of itself that it is durable, before and after a restart.
-pub async fn it_claims_to_be_durable<B: Backend>(backend: &mut B) {
+pub async fn it_claims_to_be_durable(backend: &mut AnyBackend) {
     assert!(backend.store().capabilities().durable);
     restart(backend).await;
     assert!(backend.store().capabilities().durable);
 }
 
 /// Entries are the same after a restart: value, version, content type, expiry; deleted ones stay deleted.
-pub async fn entries_are_the_same_after_a_restart<B: Backend>(backend: &mut B) {
+pub async fn entries_are_the_same_after_a_restart(backend: &mut AnyBackend) {
     let keys: Vec<Key> = ["bytes", "deleted", "empty", "ends", "typed"]
         .into_iter()
         .map(key)
@@ -59,7 +59,7 @@ pub async fn entries_are_the_same_after_a_restart<B: Backend>(backend: &mut B) {
 }
 
 /// Versions go on growing after a restart, of deleted keys too.
-pub async fn versions_grow_across_a_restart<B: Backend>(backend: &mut B) {
+pub async fn versions_grow_across_a_restart(backend: &mut AnyBackend) {
     let key = key("k");
     let mut last = Version::NONE;
     for write in [
@@ -81,7 +81,7 @@ pub async fn versions_grow_across_a_restart<B: Backend>(backend: &mut B) {
 }
 
 /// An entry still ends when it would have ended without the restart.
-pub async fn an_expiry_holds_across_a_restart<B: Backend>(backend: &mut B) {
+pub async fn an_expiry_holds_across_a_restart(backend: &mut AnyBackend) {
     let (key, ttl) = (key("k"), Duration::from_millis(100));
     let options = PutOptions::default().with_ttl(ttl);
     backend
@@ -97,7 +97,7 @@ pub async fn an_expiry_holds_across_a_restart<B: Backend>(backend: &mut B) {
 }
 
 /// A write that is retried after a restart gets its first outcome.
-pub async fn a_write_can_be_retried_across_a_restart<B: Backend>(backend: &mut B) {
+pub async fn a_write_can_be_retried_across_a_restart(backend: &mut AnyBackend) {
     let key = key("k");
     let put = Write::put(key.clone(), "value")
         .with_precondition(Precondition::Absent)
@@ -112,7 +112,7 @@ pub async fn a_write_can_be_retried_across_a_restart<B: Backend>(backend: &mut B
 }
 
 /// A failed transaction leaves nothing behind, an answered one all of it.
-pub async fn a_restart_shows_whole_transactions<B: Backend>(backend: &mut B) {
+pub async fn a_restart_shows_whole_transactions(backend: &mut AnyBackend) {
     use crate::Operation;
 
     let put = |text: &str, value: &'static str| Operation::Write(Write::put(key(text), value));
@@ -142,7 +142,7 @@ pub async fn a_restart_shows_whole_transactions<B: Backend>(backend: &mut B) {
 }
 
 /// A position that was taken before a restart is good after it, and what was told before is told again.
-pub async fn the_feed_goes_on_across_a_restart<B: Backend>(backend: &mut B) {
+pub async fn the_feed_goes_on_across_a_restart(backend: &mut AnyBackend) {
     use super::changes::{follow, from, now};
 
     let start = now(&backend.store()).await;

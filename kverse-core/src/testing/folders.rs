@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::listing::{fill, keys, scan};
-use super::{Backend, key};
+use super::{AnyBackend, key};
 use crate::{Count, Delimiter, Key, KvStore, KvStoreExt, Page, Prefix, ScanOptions, Write};
 
 fn slash() -> Option<Delimiter> {
@@ -32,7 +32,7 @@ async fn walk(store: &dyn KvStore, mut options: ScanOptions) -> (Vec<String>, Ve
 
 /// Keys with the delimiter after the prefix are folded into folders, each once; the others are listed. Both count towards
 /// the limit, and the next page goes on after a folder.
-pub async fn a_delimiter_folds_keys_into_folders<B: Backend>(backend: &B) {
+pub async fn a_delimiter_folds_keys_into_folders(backend: &AnyBackend) {
     let store = backend.store();
     let texts = [
         "a", "a/", "a/1", "a/b/1", "a/b/2", "a/c", "a/c/1", "a0", "b/1", "b/2", "c",
@@ -79,7 +79,7 @@ pub async fn a_delimiter_folds_keys_into_folders<B: Backend>(backend: &B) {
 }
 
 /// `start_after` is about keys: a folder is listed as long as it has a key after it.
-pub async fn a_folder_is_listed_if_it_has_a_key_after_the_start<B: Backend>(backend: &B) {
+pub async fn a_folder_is_listed_if_it_has_a_key_after_the_start(backend: &AnyBackend) {
     let store = backend.store();
     fill(&store, ["a/1", "a/2", "b/1"]).await;
     for (start_after, expected) in [
@@ -97,7 +97,7 @@ pub async fn a_folder_is_listed_if_it_has_a_key_after_the_start<B: Backend>(back
 }
 
 /// A folder is there as long as one of its keys is, whatever the characters at its end, and whatever was deleted in it.
-pub async fn a_folder_is_there_while_one_of_its_keys_is<B: Backend>(backend: &B) {
+pub async fn a_folder_is_there_while_one_of_its_keys_is(backend: &AnyBackend) {
     let store = backend.store();
     let last = "\u{10ffff}";
     let texts: Vec<String> = (0..30)
@@ -120,7 +120,7 @@ pub async fn a_folder_is_there_while_one_of_its_keys_is<B: Backend>(backend: &B)
 }
 
 /// A page of folders with values has the values of the entries only.
-pub async fn folders_have_no_values<B: Backend>(backend: &B) {
+pub async fn folders_have_no_values(backend: &AnyBackend) {
     let store = backend.store();
     fill(&store, ["a", "a/1", "b", "b/1", "c"]).await;
     let options = scan("").with_delimiter(slash()).with_values(true);
@@ -135,7 +135,7 @@ pub async fn folders_have_no_values<B: Backend>(backend: &B) {
 }
 
 /// A count is that of the keys that a scan lists, whatever was deleted in between.
-pub async fn a_count_is_that_of_the_keys<B: Backend>(backend: &B) {
+pub async fn a_count_is_that_of_the_keys(backend: &AnyBackend) {
     let store = backend.store();
     assert_eq!(
         store.count(&Prefix::default(), None).await.unwrap(),
@@ -160,7 +160,7 @@ pub async fn a_count_is_that_of_the_keys<B: Backend>(backend: &B) {
 
 /// Deleting by prefix removes exactly the keys with the prefix, page by page: not what is beside it, and not the key that
 /// the prefix would be without its last character.
-pub async fn deleting_a_prefix_leaves_everything_else<B: Backend>(backend: &B) {
+pub async fn deleting_a_prefix_leaves_everything_else(backend: &AnyBackend) {
     let store = backend.store();
     let most = store.capabilities().limits.max_batch_operations;
     let many: Vec<_> = (0..most + 10).map(|i| format!("a/{i:05}")).collect();
@@ -187,7 +187,7 @@ pub async fn deleting_a_prefix_leaves_everything_else<B: Backend>(backend: &B) {
 
 /// While others write and delete keys around them, keys that exist throughout are each listed exactly once, or the
 /// folder that they are in, and counted, by every walk.
-pub async fn lasting_keys_are_listed_once_in_folders<B: Backend>(backend: &B) {
+pub async fn lasting_keys_are_listed_once_in_folders(backend: &AnyBackend) {
     let store = backend.store();
     let texts: Vec<_> = (0..24)
         .map(|i| format!("k{:02}{}x{i:02}", i / 3, if i % 2 == 0 { "/" } else { "-" }))

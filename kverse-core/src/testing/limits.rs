@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Backend, assert_too_large, key, value};
+use super::{AnyBackend, assert_too_large, key, value};
 use crate::{
     ErrorKind, Key, KvStore, KvStoreExt, Operation, Precondition, Prefix, ScanOptions, Write,
 };
@@ -19,7 +19,7 @@ fn get(key: Key) -> Operation {
 }
 
 /// A value of exactly the largest size is stored and comes back whole.
-pub async fn a_value_may_be_as_large_as_the_limit<B: Backend>(backend: &B) {
+pub async fn a_value_may_be_as_large_as_the_limit(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let largest: Vec<u8> = (0..store.capabilities().limits.max_value_bytes)
         .map(|i| (i % 251) as u8)
@@ -32,7 +32,7 @@ pub async fn a_value_may_be_as_large_as_the_limit<B: Backend>(backend: &B) {
 }
 
 /// A value of one byte more is refused with the limit and its size, and the value before it stays.
-pub async fn a_value_over_the_limit_is_refused<B: Backend>(backend: &B) {
+pub async fn a_value_over_the_limit_is_refused(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let limit = store.capabilities().limits.max_value_bytes;
     store.put(&key, "old").await.unwrap();
@@ -42,7 +42,7 @@ pub async fn a_value_over_the_limit_is_refused<B: Backend>(backend: &B) {
 }
 
 /// Of a batch only the value over the limit is refused; the writes around it are done.
-pub async fn a_batch_refuses_only_the_value_over_the_limit<B: Backend>(backend: &B) {
+pub async fn a_batch_refuses_only_the_value_over_the_limit(backend: &AnyBackend) {
     let store = backend.store();
     let limit = store.capabilities().limits.max_value_bytes;
     let writes = vec![
@@ -63,7 +63,7 @@ pub async fn a_batch_refuses_only_the_value_over_the_limit<B: Backend>(backend: 
 }
 
 /// A transaction with a value over the limit is refused whole, and the error names the operation.
-pub async fn a_transaction_with_a_value_over_the_limit_is_refused<B: Backend>(backend: &B) {
+pub async fn a_transaction_with_a_value_over_the_limit_is_refused(backend: &AnyBackend) {
     let store = backend.store();
     let limit = store.capabilities().limits.max_value_bytes;
     let operations = vec![
@@ -77,7 +77,7 @@ pub async fn a_transaction_with_a_value_over_the_limit_is_refused<B: Backend>(ba
 }
 
 /// More operations than one batch, transaction or read may have are refused, and nothing of them is done.
-pub async fn too_many_operations_are_refused<B: Backend>(backend: &B) {
+pub async fn too_many_operations_are_refused(backend: &AnyBackend) {
     let store = backend.store();
     let limit = store.capabilities().limits.max_batch_operations;
     let keys: Vec<_> = (0..=limit).map(|i| key(&format!("k{i}"))).collect();
@@ -100,7 +100,7 @@ pub async fn too_many_operations_are_refused<B: Backend>(backend: &B) {
 }
 
 /// More bytes than one batch or transaction may have are refused, and nothing of them is done.
-pub async fn too_many_bytes_are_refused<B: Backend>(backend: &B) {
+pub async fn too_many_bytes_are_refused(backend: &AnyBackend) {
     let store = backend.store();
     let limits = store.capabilities().limits;
     let value = bytes(limits.max_value_bytes);
@@ -122,7 +122,7 @@ pub async fn too_many_bytes_are_refused<B: Backend>(backend: &B) {
 }
 
 /// More bytes than one read or transaction may find are refused; one value less is read.
-pub async fn too_many_bytes_are_not_read_at_once<B: Backend>(backend: &B) {
+pub async fn too_many_bytes_are_not_read_at_once(backend: &AnyBackend) {
     let store = backend.store();
     let limits = store.capabilities().limits;
     let value = bytes(limits.max_value_bytes);
@@ -147,7 +147,7 @@ pub async fn too_many_bytes_are_not_read_at_once<B: Backend>(backend: &B) {
 }
 
 /// A page of no entries or no bytes is malformed, one of more than the limit is refused.
-pub async fn a_page_size_out_of_bounds_is_refused<B: Backend>(backend: &B) {
+pub async fn a_page_size_out_of_bounds_is_refused(backend: &AnyBackend) {
     let store = backend.store();
     let limits = store.capabilities().limits;
     let options = ScanOptions::new(Prefix::default());

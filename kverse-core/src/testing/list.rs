@@ -249,7 +249,7 @@ mod tests {
                 .map_or("", |(_, rest)| rest.split('}').next().unwrap());
             let names = source
                 .lines()
-                .filter_map(|line| line.strip_prefix("pub async fn ")?.split('<').next());
+                .filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
             for name in names {
                 let found = listed.split_whitespace().any(|word| word == name);
                 assert!(found, "{group}::{name} is not in the list");

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
-use super::Backend;
+use super::AnyBackend;
 use super::operations::{self, Change, Op, Planned};
 use super::reference::Reference;
 use crate::{
@@ -25,7 +25,7 @@ const LONGEST: usize = 40;
 /// Random sequences of reads, writes, batches, transactions, scans, counts and retries, as time passes (if the backend is
 /// `clocked`) and the store restarts (if it is `durable`), have the results that a map would have.
 #[expect(clippy::unused_async, reason = "behaviours are async")]
-pub async fn random_operations_agree_with_a_map<B: Backend>(backend: &B) {
+pub async fn random_operations_agree_with_a_map(backend: &AnyBackend) {
     let clocked = backend.clock().is_some();
     let durable = backend.store().capabilities().durable;
     let config = Config {
@@ -39,7 +39,7 @@ pub async fn random_operations_agree_with_a_map<B: Backend>(backend: &B) {
         let sequences =
             prop::collection::vec(operations::an_operation(clocked, durable), 1..LONGEST);
         TestRunner::new(config).run(&sequences, |ops| {
-            tokio::runtime::Handle::current().block_on(check::<B>(&ops))
+            tokio::runtime::Handle::current().block_on(check(backend, &ops))
         })
     });
     match outcome {
@@ -61,11 +61,11 @@ fn cases() -> u32 {
 }
 
 /// Does the operations on a fresh store and compares each result.
-async fn check<B: Backend>(ops: &[Op]) -> Result<(), TestCaseError> {
+async fn check(of: &AnyBackend, ops: &[Op]) -> Result<(), TestCaseError> {
     const TIMEOUT: Duration = Duration::from_secs(30);
     let run = async {
         let mut run = Run {
-            backend: B::start().await,
+            backend: of.start_another().await,
             reference: Reference::default(),
             writes: Vec::new(),
         };
@@ -80,14 +80,14 @@ async fn check<B: Backend>(ops: &[Op]) -> Result<(), TestCaseError> {
     }
 }
 
-struct Run<B> {
-    backend: B,
+struct Run {
+    backend: AnyBackend,
     reference: Reference,
     /// Every write so far, to be retried.
     writes: Vec<Write>,
 }
 
-impl<B: Backend> Run<B> {
+impl Run {
     fn now(&self) -> Timestamp {
         match self.backend.clock() {
             Some(clock) => clock.now(),

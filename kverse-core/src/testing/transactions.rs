@@ -1,6 +1,6 @@
 //! Operations that are done together or not at all.
 
-use super::{Backend, key, value};
+use super::{AnyBackend, key, value};
 use crate::{
     ErrorKind, Key, KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, Result,
     Version, Write, WriteOutcome,
@@ -64,7 +64,7 @@ async fn values(store: &dyn KvStore, texts: &[&str]) -> Vec<Option<bytes::Bytes>
 }
 
 /// All operations are done, and their outcomes are in their order.
-pub async fn all_operations_are_done_in_order<B: Backend>(backend: &B) {
+pub async fn all_operations_are_done_in_order(backend: &AnyBackend) {
     let store = backend.store();
     let old = store.put(&key("b"), "old").await.unwrap().version;
     store.put(&key("c"), "old").await.unwrap();
@@ -93,7 +93,7 @@ pub async fn all_operations_are_done_in_order<B: Backend>(backend: &B) {
 }
 
 /// If one operation cannot be done, none is: nothing of the others is visible, in gets, scans, or counts.
-pub async fn a_failed_transaction_changes_nothing<B: Backend>(backend: &B) {
+pub async fn a_failed_transaction_changes_nothing(backend: &AnyBackend) {
     let store = backend.store();
     let version = store.put(&key("b"), "old").await.unwrap().version;
     store.put(&key("c"), "old").await.unwrap();
@@ -124,7 +124,7 @@ pub async fn a_failed_transaction_changes_nothing<B: Backend>(backend: &B) {
 }
 
 /// The error names the first operation that cannot be done, and the version that its key has.
-pub async fn a_conflict_names_the_operation_and_the_version<B: Backend>(backend: &B) {
+pub async fn a_conflict_names_the_operation_and_the_version(backend: &AnyBackend) {
     let store = backend.store();
     let version = store.put(&key("a"), "value").await.unwrap().version;
     let gone = store.put(&key("gone"), "value").await.unwrap().version;
@@ -169,7 +169,7 @@ pub async fn a_conflict_names_the_operation_and_the_version<B: Backend>(backend:
 }
 
 /// An operation sees what the operations before it did: gets, preconditions and further writes of the same key.
-pub async fn operations_see_the_writes_before_them<B: Backend>(backend: &B) {
+pub async fn operations_see_the_writes_before_them(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let operations = vec![
         get("k"),
@@ -208,7 +208,7 @@ pub async fn operations_see_the_writes_before_them<B: Backend>(backend: &B) {
 }
 
 /// A precondition that only an earlier operation of the same transaction broke fails it all the same.
-pub async fn a_transaction_can_break_its_own_precondition<B: Backend>(backend: &B) {
+pub async fn a_transaction_can_break_its_own_precondition(backend: &AnyBackend) {
     let store = backend.store();
     let version = store.put(&key("a"), "old").await.unwrap().version;
     let stale = conditional(
@@ -233,7 +233,7 @@ pub async fn a_transaction_can_break_its_own_precondition<B: Backend>(backend: &
 }
 
 /// A get with a precondition is a check without a write: it guards the writes of the transaction.
-pub async fn a_get_with_a_precondition_guards_the_writes<B: Backend>(backend: &B) {
+pub async fn a_get_with_a_precondition_guards_the_writes(backend: &AnyBackend) {
     let store = backend.store();
     let version = store.put(&key("guard"), "value").await.unwrap().version;
     let guarded = |value| {
@@ -250,7 +250,7 @@ pub async fn a_get_with_a_precondition_guards_the_writes<B: Backend>(backend: &B
 }
 
 /// Content type and expiry are stored as by a single put, and gets return them.
-pub async fn a_transaction_stores_entries_whole<B: Backend>(backend: &B) {
+pub async fn a_transaction_stores_entries_whole(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let options = crate::PutOptions::default()
         .with_ttl(std::time::Duration::from_secs(3600))
@@ -269,7 +269,7 @@ pub async fn a_transaction_stores_entries_whole<B: Backend>(backend: &B) {
 }
 
 /// A transaction of nothing, and one that only reads, is done.
-pub async fn a_transaction_may_be_empty_or_only_read<B: Backend>(backend: &B) {
+pub async fn a_transaction_may_be_empty_or_only_read(backend: &AnyBackend) {
     let store = backend.store();
     assert!(store.transact(Vec::new()).await.unwrap().is_empty());
     let version = store.put(&key("a"), "value").await.unwrap().version;

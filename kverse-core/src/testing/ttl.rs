@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Backend, key, put_if, value};
+use super::{AnyBackend, key, put_if, value};
 use crate::{
     Expiry, KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, Prefix, PutOptions,
     ScanOptions, Timestamp, Write,
@@ -21,7 +21,7 @@ fn expiry(expiry: Expiry) -> PutOptions {
 }
 
 /// An entry with a time to live is there before, and is not there after it.
-pub async fn an_entry_is_gone_after_its_time_to_live<B: Backend>(backend: &mut B) {
+pub async fn an_entry_is_gone_after_its_time_to_live(backend: &mut AnyBackend) {
     let (store, short, long) = (backend.store(), key("short"), key("long"));
     store.put_opts(&short, "value", ttl(SHORT)).await.unwrap();
     store.put_opts(&long, "value", ttl(LONG)).await.unwrap();
@@ -31,7 +31,7 @@ pub async fn an_entry_is_gone_after_its_time_to_live<B: Backend>(backend: &mut B
 }
 
 /// A read that found the entry does not keep it alive: it is gone after its time although it was read before.
-pub async fn a_read_does_not_prolong_an_entry<B: Backend>(backend: &mut B) {
+pub async fn a_read_does_not_prolong_an_entry(backend: &mut AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     store.put_opts(&key, "value", ttl(SHORT)).await.unwrap();
     // May already find nothing on a slow machine with a real clock; what counts is the last read.
@@ -43,7 +43,7 @@ pub async fn a_read_does_not_prolong_an_entry<B: Backend>(backend: &mut B) {
 }
 
 /// Outcome and entry tell when the entry ends, to the microsecond alike; an end given as a time is kept as given.
-pub async fn an_entry_tells_when_it_ends<B: Backend>(backend: &B) {
+pub async fn an_entry_tells_when_it_ends(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     // Years ahead of every clock, and not a whole number of milliseconds.
     let at = Timestamp::from_micros(95_617_584_000_000_123);
@@ -63,7 +63,7 @@ pub async fn an_entry_tells_when_it_ends<B: Backend>(backend: &B) {
 }
 
 /// A put without expiry removes the one that was there.
-pub async fn a_put_without_expiry_removes_it<B: Backend>(backend: &mut B) {
+pub async fn a_put_without_expiry_removes_it(backend: &mut AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     store.put_opts(&key, "one", ttl(SHORT)).await.unwrap();
     assert_eq!(store.put(&key, "two").await.unwrap().expires_at, None);
@@ -73,7 +73,7 @@ pub async fn a_put_without_expiry_removes_it<B: Backend>(backend: &mut B) {
 }
 
 /// `Keep` leaves the end as it was; a new expiry replaces it.
-pub async fn keep_keeps_the_expiry<B: Backend>(backend: &mut B) {
+pub async fn keep_keeps_the_expiry(backend: &mut AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let end = store
         .put_opts(&key, "one", ttl(LONG))
@@ -94,7 +94,7 @@ pub async fn keep_keeps_the_expiry<B: Backend>(backend: &mut B) {
 }
 
 /// `Keep` with nothing to keep means never: on a missing, an endless, a deleted and an expired entry.
-pub async fn keep_without_an_expiry_is_never<B: Backend>(backend: &mut B) {
+pub async fn keep_without_an_expiry_is_never(backend: &mut AnyBackend) {
     let store = backend.store();
     store.put(&key("endless"), "value").await.unwrap();
     store
@@ -127,7 +127,7 @@ pub async fn keep_without_an_expiry_is_never<B: Backend>(backend: &mut B) {
 }
 
 /// An end in the past is accepted: the entry that was there is gone, and the new one is gone at once.
-pub async fn an_expiry_in_the_past_stores_what_is_gone_at_once<B: Backend>(backend: &B) {
+pub async fn an_expiry_in_the_past_stores_what_is_gone_at_once(backend: &AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let past = Timestamp::from_micros(1_000_000);
     let first = store.put(&key, "one").await.unwrap();
@@ -143,7 +143,7 @@ pub async fn an_expiry_in_the_past_stores_what_is_gone_at_once<B: Backend>(backe
 }
 
 /// For a write an expired entry is not there: put and delete say so, and conditions see an absent key.
-pub async fn an_expired_entry_is_absent_for_writes<B: Backend>(backend: &mut B) {
+pub async fn an_expired_entry_is_absent_for_writes(backend: &mut AnyBackend) {
     let store = backend.store();
     let texts = [
         "put",
@@ -183,7 +183,7 @@ pub async fn an_expired_entry_is_absent_for_writes<B: Backend>(backend: &mut B) 
 }
 
 /// Scans do not list expired entries.
-pub async fn a_scan_skips_expired_entries<B: Backend>(backend: &mut B) {
+pub async fn a_scan_skips_expired_entries(backend: &mut AnyBackend) {
     let store = backend.store();
     for text in ["a", "c", "e"] {
         store
@@ -206,7 +206,7 @@ pub async fn a_scan_skips_expired_entries<B: Backend>(backend: &mut B) {
 }
 
 /// The stored count does not include expired entries.
-pub async fn stats_do_not_count_expired_entries<B: Backend>(backend: &mut B) {
+pub async fn stats_do_not_count_expired_entries(backend: &mut AnyBackend) {
     let store = backend.store();
     store
         .put_opts(&key("a"), "value", ttl(SHORT))
@@ -219,7 +219,7 @@ pub async fn stats_do_not_count_expired_entries<B: Backend>(backend: &mut B) {
 }
 
 /// Transactions do not see expired entries.
-pub async fn a_transaction_does_not_see_expired_entries<B: Backend>(backend: &mut B) {
+pub async fn a_transaction_does_not_see_expired_entries(backend: &mut AnyBackend) {
     use crate::{Operation, OperationOutcome};
 
     let (store, key) = (backend.store(), key("k"));
@@ -236,7 +236,7 @@ pub async fn a_transaction_does_not_see_expired_entries<B: Backend>(backend: &mu
 }
 
 /// A touch changes when an entry ends, and nothing else but its version: on the next read, whatever was read before.
-pub async fn a_touch_changes_the_expiry_only<B: Backend>(backend: &mut B) {
+pub async fn a_touch_changes_the_expiry_only(backend: &mut AnyBackend) {
     let (store, key) = (backend.store(), key("k"));
     let options = expiry(Expiry::Never).with_content_type(Some("text/plain".parse().unwrap()));
     store.put_opts(&key, "value", options).await.unwrap();
@@ -274,7 +274,7 @@ pub async fn a_touch_changes_the_expiry_only<B: Backend>(backend: &mut B) {
 }
 
 /// A touch of what is not there, or not any more, changes nothing.
-pub async fn a_touch_of_a_missing_key_changes_nothing<B: Backend>(backend: &mut B) {
+pub async fn a_touch_of_a_missing_key_changes_nothing(backend: &mut AnyBackend) {
     let store = backend.store();
     store.put(&key("deleted"), "value").await.unwrap();
     assert!(store.delete(&key("deleted")).await.unwrap());
@@ -297,7 +297,7 @@ pub async fn a_touch_of_a_missing_key_changes_nothing<B: Backend>(backend: &mut 
 }
 
 /// A touch obeys its precondition, is recognised when it is sent again, and can be part of a transaction.
-pub async fn a_touch_is_a_write_like_others<B: Backend>(backend: &B) {
+pub async fn a_touch_is_a_write_like_others(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let first = store.put(&k, "value").await.unwrap();
     let touch =

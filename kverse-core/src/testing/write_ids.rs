@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Backend, assert_precondition_failed, key, put_if, value};
+use super::{AnyBackend, assert_precondition_failed, key, put_if, value};
 use crate::{
     ErrorKind, KvStore, KvStoreExt, Operation, OperationOutcome, Precondition, PutOptions, Version,
     Write, WriteId,
 };
 
 /// A put that is sent again is not done again: it gets its first outcome, although its precondition no longer holds.
-pub async fn a_retried_put_gets_its_first_outcome<B: Backend>(backend: &B) {
+pub async fn a_retried_put_gets_its_first_outcome(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let create = Write::put(k.clone(), "one").with_precondition(Precondition::Absent);
     let first = store.write_one(create.clone()).await.unwrap();
@@ -35,7 +35,7 @@ pub async fn a_retried_put_gets_its_first_outcome<B: Backend>(backend: &B) {
 }
 
 /// A delete that is sent again still says that it removed the entry.
-pub async fn a_retried_delete_gets_its_first_outcome<B: Backend>(backend: &B) {
+pub async fn a_retried_delete_gets_its_first_outcome(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     store.put(&k, "value").await.unwrap();
     let delete = Write::delete(k.clone()).with_precondition(Precondition::Exists);
@@ -49,7 +49,7 @@ pub async fn a_retried_delete_gets_its_first_outcome<B: Backend>(backend: &B) {
 }
 
 /// A retry does not prolong the entry: its time to live counts from the first time.
-pub async fn a_retry_does_not_prolong_the_entry<B: Backend>(backend: &mut B) {
+pub async fn a_retry_does_not_prolong_the_entry(backend: &mut AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let options = PutOptions::default().with_ttl(Duration::from_secs(3600));
     let put = Write::put(k.clone(), "value").with_options(options);
@@ -66,7 +66,7 @@ pub async fn a_retry_does_not_prolong_the_entry<B: Backend>(backend: &mut B) {
 }
 
 /// The same write with another id is another write, and so is the same id on another key.
-pub async fn another_id_or_another_key_is_another_write<B: Backend>(backend: &B) {
+pub async fn another_id_or_another_key_is_another_write(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let put = Write::put(k.clone(), "value");
     let first = store.write_one(put.clone()).await.unwrap();
@@ -81,7 +81,7 @@ pub async fn another_id_or_another_key_is_another_write<B: Backend>(backend: &B)
 
 /// A store remembers the last write of a key only. A retry after another write of the key is done as a new write, and
 /// what protects it is its precondition: so a client that retries unconditional writes must not have two on one key at once.
-pub async fn a_retry_after_another_write_is_a_new_write<B: Backend>(backend: &B) {
+pub async fn a_retry_after_another_write_is_a_new_write(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let create = Write::put(k.clone(), "one").with_precondition(Precondition::Absent);
     let put = Write::put(k.clone(), "two");
@@ -95,7 +95,7 @@ pub async fn a_retry_after_another_write_is_a_new_write<B: Backend>(backend: &B)
 }
 
 /// A write that was not done is not remembered: it can be sent again, with the same id, once it can be done.
-pub async fn a_failed_write_is_not_remembered<B: Backend>(backend: &B) {
+pub async fn a_failed_write_is_not_remembered(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     let replace = Write::put(k.clone(), "two").with_precondition(Precondition::Exists);
     assert_precondition_failed(store.write_one(replace.clone()).await, None);
@@ -114,7 +114,7 @@ pub async fn a_failed_write_is_not_remembered<B: Backend>(backend: &B) {
 }
 
 /// A delete that found nothing changed nothing: it does not displace the id of the last write of the key.
-pub async fn a_delete_of_a_missing_key_displaces_no_id<B: Backend>(backend: &B) {
+pub async fn a_delete_of_a_missing_key_displaces_no_id(backend: &AnyBackend) {
     let (store, k) = (backend.store(), key("k"));
     store.put(&k, "value").await.unwrap();
     let delete = Write::delete(k.clone());
@@ -127,7 +127,7 @@ pub async fn a_delete_of_a_missing_key_displaces_no_id<B: Backend>(backend: &B) 
 }
 
 /// In a batch each write is recognised on its own, also one that the same batch has just done.
-pub async fn a_batch_recognises_each_retry<B: Backend>(backend: &B) {
+pub async fn a_batch_recognises_each_retry(backend: &AnyBackend) {
     let store = backend.store();
     let create = |text| Write::put(key(text), "value").with_precondition(Precondition::Absent);
     let (a, b, c) = (create("a"), create("b"), create("c"));
@@ -147,7 +147,7 @@ pub async fn a_batch_recognises_each_retry<B: Backend>(backend: &B) {
 }
 
 /// A transaction that is sent again gets its first outcomes, although its preconditions no longer hold.
-pub async fn a_retried_transaction_gets_its_first_outcomes<B: Backend>(backend: &B) {
+pub async fn a_retried_transaction_gets_its_first_outcomes(backend: &AnyBackend) {
     let store = backend.store();
     store.put(&key("b"), "value").await.unwrap();
     let operations = vec![
@@ -175,7 +175,7 @@ pub async fn a_retried_transaction_gets_its_first_outcomes<B: Backend>(backend: 
 
 /// A transaction that is sent again is not stopped by its own effect: by the condition of a get, or by a second write of
 /// the same key.
-pub async fn a_retried_transaction_is_not_stopped_by_its_own_effect<B: Backend>(backend: &B) {
+pub async fn a_retried_transaction_is_not_stopped_by_its_own_effect(backend: &AnyBackend) {
     let store = backend.store();
     let first = store.put(&key("a"), "one").await.unwrap().version;
     let unchanged = Precondition::Version(first);
@@ -222,7 +222,7 @@ pub async fn a_retried_transaction_is_not_stopped_by_its_own_effect<B: Backend>(
 
 /// A transaction that is sent again is recognised as long as one of its writes is the last of its key, and then nothing of
 /// it is done again: what others have written since stays.
-pub async fn a_retried_transaction_is_recognised_by_any_of_its_writes<B: Backend>(backend: &B) {
+pub async fn a_retried_transaction_is_recognised_by_any_of_its_writes(backend: &AnyBackend) {
     let store = backend.store();
     let create = |text| {
         Operation::Write(Write::put(key(text), "ours").with_precondition(Precondition::Absent))
