@@ -18,8 +18,8 @@ use crate::error::Failure;
 const FRESH: Duration = Duration::from_millis(500);
 /// How many answers are kept.
 const ANSWERS: usize = 10_000;
-/// How long the database may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the database may take; an answer that took longer says what was valid more than a second ago.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many tokens that were not valid before an address may show.
 const UNKNOWN: Rate = Rate::per_second(20);
