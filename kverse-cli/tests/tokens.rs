@@ -73,7 +73,8 @@ fn the_first_token_is_made_on_the_database_and_the_others_through_the_server() {
     let reader = issued(with_token(url, &admin, &create));
     assert_eq!(with_token(url, &reader, &["get", "a/k"]).text(), "v");
     assert_eq!(with_token(url, &reader, &["list", "a/"]).text(), "a/k\n");
-    with_token(url, &reader, &["stats"]).text();
+    let stats = with_token(url, &reader, &["stats", "-o", "json"]).json();
+    assert_eq!(stats["items"], 1);
     for forbidden in [
         &["put", "a/k", "w"][..],
         &["delete", "a/k"],
