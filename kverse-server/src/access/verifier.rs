@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kverse_core::{Error, ErrorKind, Result};
+use kverse_core::{Error, ErrorKind};
 use kverse_store::tokens::{BearerToken, SecretHash, Token, TokenStore};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -18,8 +18,8 @@ use crate::error::Failure;
 const FRESH: Duration = Duration::from_millis(500);
 /// How many answers are kept.
 const ANSWERS: usize = 10_000;
-/// How long the database may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the database may take; an answer that took longer says what was valid more than a second ago.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many tokens that were not valid before an address may show.
 const UNKNOWN: Rate = Rate::per_second(20);
@@ -78,52 +78,56 @@ impl Verifier {
             return Ok(Arc::clone(token));
         }
         let fingerprint: Fingerprint = Sha256::digest(presented.expose()).into();
-        let known = self.answers.get(&fingerprint);
-        let token = match known {
+        let token = match self.answers.get(&fingerprint) {
             Some(answer) if Instant::now() < answer.until => answer.token,
             stale => {
                 // A client that goes on with its token must not suffer from others at its address.
-                if stale.is_none_or(|answer| answer.token.is_none()) {
-                    self.unknown.check(network)?;
-                }
-                let asked = timeout(PATIENCE, self.ask(fingerprint, presented)).await;
-                asked.unwrap_or_else(|elapsed| {
-                    Err(Error::new(ErrorKind::Unavailable, UNCHECKED).with_source(elapsed))
-                })?
+                let was_valid = stale.is_some_and(|answer| answer.token.is_some());
+                let suspect = (!was_valid).then_some(network);
+                let asked = timeout(PATIENCE, self.ask(fingerprint, presented, suspect)).await;
+                asked.unwrap_or_else(|elapsed| Err(unchecked(elapsed)))?
             }
         };
         token.ok_or_else(Failure::invalid_token)
     }
 
-    /// Asks the database, once for all who ask at the same time.
+    /// Asks the database, once for all who ask at the same time, which counts against the network of a suspect.
     async fn ask(
         &self,
         fingerprint: Fingerprint,
         presented: &BearerToken,
-    ) -> Result<Option<Arc<Token>>> {
+        suspect: Option<IpAddr>,
+    ) -> Result<Option<Arc<Token>>, Failure> {
         self.answers
             .remove_if(&fingerprint, |answer| answer.until <= Instant::now());
         let ask = async {
+            if let Some(network) = suspect {
+                self.unknown.check(network)?;
+            }
             // From before the question: what is revoked while it is on its way counts from then on.
             let until = Instant::now() + FRESH;
-            let token = self.tokens.verify(presented).await.map_err(|error| {
-                Error::new(ErrorKind::Unavailable, UNCHECKED).with_source(error)
-            })?;
+            let token = self.tokens.verify(presented).await.map_err(unchecked)?;
             let token = token.map(Arc::new);
-            Ok::<_, Error>(Answer { token, until })
+            Ok::<_, Failure>(Answer { token, until })
         };
         let answer = self.answers.get_or_insert_async(&fingerprint, ask).await?;
         Ok(answer.token)
     }
 }
 
-const UNCHECKED: &str = "the access token cannot be checked now";
+fn unchecked(cause: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    let message = "the access token cannot be checked now";
+    Error::new(ErrorKind::Unavailable, message)
+        .with_source(cause)
+        .into()
+}
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
+    use kverse_core::Result;
     use kverse_store::tokens::{IssuedToken, NewToken, TokenId};
     use tokio::task::JoinSet;
 

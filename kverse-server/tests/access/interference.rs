@@ -193,13 +193,19 @@ struct World {
 }
 
 impl World {
-    /// Stores a value under these keys and nothing else.
-    async fn fill(&self, keys: &[Key], what: &str) {
+    /// Deletes all keys, at a version that depends on the time alone.
+    async fn clear(&self) {
         for key in KEYS {
-            self.store.delete(&key.parse().unwrap()).await.unwrap();
+            let key = key.parse().unwrap();
+            self.store.put(&key, "").await.unwrap();
+            self.store.delete(&key).await.unwrap();
         }
+    }
+
+    /// Stores a value under each of these keys.
+    async fn fill(&self, keys: &[Key]) {
         for key in keys {
-            self.store.put(key, value(what, key)).await.unwrap();
+            self.store.put(key, value(key)).await.unwrap();
         }
     }
 
@@ -236,8 +242,8 @@ impl World {
     }
 }
 
-fn value(what: &str, key: &Key) -> String {
-    format!("{what} value of <{key}>")
+fn value(key: &Key) -> String {
+    format!("value of <{key}>")
 }
 
 /// Two services with one list of tokens.
@@ -272,23 +278,22 @@ impl Worlds {
     async fn check(&self, scopes: Vec<Scope>, exist: BTreeSet<&str>, requests: Vec<Request>) {
         // Versions follow the clock: what the cases before left behind has older ones.
         self.clock.advance(Duration::from_secs(1));
+        self.one.clear().await;
+        self.other.clear().await;
+        self.clock.advance(Duration::from_secs(1));
         let new = NewToken::new("random", scopes).unwrap();
         let issued = self.tokens.create(new).await.unwrap();
         let (token, text) = (&issued.token, issued.secret.expose());
         let exist: Vec<Key> = exist.iter().map(|key| key.parse().unwrap()).collect();
         let is_inside = |key: &Key| token.scopes.iter().any(|scope| scope.prefix().matches(key));
         let inside: Vec<Key> = exist.iter().filter(|key| is_inside(key)).cloned().collect();
-        self.one.fill(&exist, "a").await;
-        self.other.fill(&inside, "a").await;
-        // Deleted or never there, written once or twice: all the same.
         let outside: Vec<Key> = exist
             .iter()
             .filter(|key| !is_inside(key))
             .cloned()
             .collect();
-        for key in &outside {
-            self.one.store.put(key, value("a", key)).await.unwrap();
-        }
+        self.one.fill(&exist).await;
+        self.other.fill(&inside).await;
 
         for request in &requests {
             let before = self.one.contents().await;
@@ -303,7 +308,7 @@ impl Worlds {
         }
         for key in &outside {
             let entry = self.one.store.get(key).await.unwrap();
-            assert_eq!(entry.unwrap().value, value("a", key), "{requests:?}");
+            assert_eq!(entry.unwrap().value, value(key), "{requests:?}");
         }
         self.tokens.revoke(&token.id).await.unwrap();
     }
