@@ -1,5 +1,7 @@
 //! The rules of a write, for backends: from the row before to the row after.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use crate::entry::is_expired;
@@ -147,7 +149,8 @@ pub fn apply(row: Option<&Row>, write: &Write, now: Timestamp) -> Result<Applied
 }
 
 /// The outcomes of a transaction that was done before, which must not be done again: at least one of its writes is still
-/// the last of its key. `None` if there is no such write. `row` has the rows as they are before the transaction.
+/// the last of its key, and the other keys were written since. `None` if it has to be done. `row` has the rows as they are
+/// before the transaction.
 ///
 /// # Errors
 /// `TooLarge` for more bytes than a read may find.
@@ -157,13 +160,26 @@ pub fn replay<'a>(
     now: Timestamp,
     limits: &Limits,
 ) -> Option<Result<Vec<OperationOutcome>>> {
-    let first_outcome = |write: &Write| {
-        let row = row(&write.key).filter(|row| row.write_id == write.write_id)?;
-        Some(WriteOutcome::new(row.version, row.existed, row.expires_at).with_replayed(true))
+    let writes = || {
+        operations.iter().filter_map(|operation| match operation {
+            Operation::Write(write) => Some(write),
+            Operation::Get { .. } => None,
+        })
     };
-    let done_before = operations.iter().any(|operation| match operation {
-        Operation::Write(write) => first_outcome(write).is_some(),
-        Operation::Get { .. } => false,
+    let last = |write: &Write| row(&write.key).filter(|row| row.write_id == write.write_id);
+    let own: HashMap<&Key, Version> = writes()
+        .filter_map(|write| Some((&write.key, last(write)?.version)))
+        .collect();
+    let done_at = *own.values().min()?;
+    // Somebody who uses an id for two transactions must not lose a write that was never done.
+    let could_be_done = writes().all(|write| match (row(&write.key), &write.action) {
+        _ if own.contains_key(&write.key) => true,
+        (Some(row), _) if row.version > done_at => true,
+        // Where there was nothing, these leave no trace.
+        (row, WriteAction::Touch { .. } | WriteAction::Delete) => {
+            !row.is_some_and(|row| row.is_live(now))
+        }
+        (_, WriteAction::Put { .. }) => false,
     });
     let mut budget = limits.read_budget();
     let outcome = |operation: &Operation| match operation {
@@ -174,14 +190,16 @@ pub fn replay<'a>(
             Ok(OperationOutcome::Get(entry))
         }
         Operation::Write(write) => {
-            let since_overwritten = || {
-                let existed = write.precondition != Precondition::Absent
-                    && row(&write.key).is_some_and(|row| row.is_live(now));
-                WriteOutcome::new(Version::NONE, existed, None).with_replayed(true)
+            let outcome = match last(write) {
+                Some(row) => WriteOutcome::new(row.version, row.existed, row.expires_at),
+                None => {
+                    let live = row(&write.key).is_some_and(|row| row.is_live(now));
+                    let existed = live && write.precondition != Precondition::Absent;
+                    WriteOutcome::new(Version::NONE, existed, None)
+                }
             };
-            let outcome = first_outcome(write).unwrap_or_else(since_overwritten);
-            Ok(OperationOutcome::Write(outcome))
+            Ok(OperationOutcome::Write(outcome.with_replayed(true)))
         }
     };
-    done_before.then(|| operations.iter().map(outcome).collect())
+    could_be_done.then(|| operations.iter().map(outcome).collect())
 }

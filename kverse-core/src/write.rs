@@ -63,8 +63,7 @@ impl Expiry {
 
 /// Identifies one write across its retries. The store remembers with each key the id of its last write, so that a retry
 /// of that write is not done again but gets its first outcome, even if its precondition no longer holds. A transaction is
-/// recognised as a whole, as long as one of its writes is the last of its key; so an id must not be used for writes of
-/// different transactions.
+/// recognised as a whole, as long as one of its writes is the last of its key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WriteId([u8; 16]);
 

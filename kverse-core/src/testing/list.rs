@@ -136,6 +136,7 @@ macro_rules! conformance {
             a_retried_transaction_gets_its_first_outcomes
             a_retried_transaction_is_not_stopped_by_its_own_effect
             a_retried_transaction_is_recognised_by_any_of_its_writes
+            a_transaction_is_no_retry_for_one_of_its_writes
         }
         $crate::conformance! { @tests $backend, stats:
             stats_count_the_keys_that_exist

@@ -242,3 +242,28 @@ pub async fn a_retried_transaction_is_recognised_by_any_of_its_writes(backend: &
     assert_eq!(value(&store, &key("a")).await, Some("theirs".into()));
     assert_eq!(value(&store, &key("b")).await, Some("ours".into()));
 }
+
+/// A transaction with a write that was done before, by itself or in another transaction, is not a retry as long as one of
+/// its other writes was not done: that one is done now.
+pub async fn a_transaction_is_no_retry_for_one_of_its_writes<B: Backend>(backend: &B) {
+    let store = backend.store();
+    store.put(&key("b"), "old").await.unwrap();
+    let a = Write::put(key("a"), "one").with_precondition(Precondition::Absent);
+    let first = store.write_one(a.clone()).await.unwrap();
+    for other in ["b", "c"] {
+        let operations = vec![
+            Operation::Write(a.clone()),
+            Operation::Write(Write::put(key(other), "new")),
+        ];
+        let outcomes = store.transact(operations).await.unwrap();
+        assert_eq!(
+            outcomes[0],
+            OperationOutcome::Write(first.with_replayed(true))
+        );
+        assert_eq!(
+            value(&store, &key(other)).await,
+            Some("new".into()),
+            "{other}"
+        );
+    }
+}

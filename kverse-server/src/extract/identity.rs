@@ -54,7 +54,6 @@ impl<'a> RequestIdentity<'a> {
         match self {
             Self::Key(key) => Ok(with_idempotency_key(write, key)?),
             Self::Request(id) if !may_be_meant_twice(&write) => {
-                // Ids must not meet the keys that clients choose.
                 Ok(with_idempotency_key(write, &request_key(id))?)
             }
             Self::Request(_) | Self::None => Ok(write),
@@ -84,37 +83,27 @@ impl<'a> RequestIdentity<'a> {
         operations.into_iter().enumerate().map(identify).collect()
     }
 
-    /// The operations of a transaction, recognised as a whole: by the identity of the request, and by idempotency keys of
-    /// operations only together with all the others.
+    /// The operations of a transaction, recognised as a whole; those with an idempotency key of their own (`true`) by that.
     pub(crate) fn identify_transaction(
         self,
         operations: Vec<(Operation, bool)>,
         body: &[u8],
     ) -> Vec<Operation> {
+        let is_conditional = operations.iter().any(|(one, _)| is_conditional(one));
+        let may_be_meant_twice = operations.iter().any(|(one, _)| match one {
+            Operation::Write(write) => may_be_meant_twice(write),
+            Operation::Get { .. } => false,
+        });
+        let repeatable = !is_conditional && may_be_meant_twice;
+        let text = self.text().filter(|_| !(self.is_request() && repeatable));
         let content = WriteId::derive([body]);
-        let once_each = operations
-            .iter()
-            .any(|(operation, _)| is_conditional(operation));
-        let meant_twice = |operation: &Operation| matches!(operation, Operation::Write(write) if may_be_meant_twice(write));
-        let twice = !once_each
-            && operations
-                .iter()
-                .any(|(operation, _)| meant_twice(operation));
-        let text = self.text().filter(|_| !(self.is_request() && twice));
-        let text = text.as_deref();
-        let identify = |(index, (operation, has_own_key)): (usize, (Operation, bool))| {
-            let Operation::Write(write) = operation else {
-                return operation;
-            };
-            let index = index.to_string();
-            let own = write.write_id;
-            let first: &[u8] = match text {
-                _ if has_own_key => own.as_bytes(),
-                Some(text) => text.as_bytes(),
-                None => return Operation::Write(write),
-            };
-            let parts = [first, content.as_bytes(), index.as_bytes()];
-            Operation::Write(write.with_write_id(WriteId::derive(parts)))
+        let identify = |(index, (operation, has_own_key)): (usize, (Operation, bool))| match (
+            operation, &text,
+        ) {
+            (Operation::Write(write), Some(text)) if !has_own_key => {
+                Operation::Write(write.with_write_id(numbered(text, &content, index)))
+            }
+            (operation, _) => operation,
         };
         operations.into_iter().enumerate().map(identify).collect()
     }
@@ -132,6 +121,13 @@ impl<'a> RequestIdentity<'a> {
     }
 }
 
+/// The id of one operation of a request.
+fn numbered(text: &str, content: &WriteId, index: usize) -> WriteId {
+    let index = index.to_string();
+    WriteId::derive([text.as_bytes(), content.as_bytes(), index.as_bytes()])
+}
+
+/// Ids must not meet the keys that clients choose.
 fn request_key(id: &str) -> String {
     format!("{}", WriteId::derive([b"request", id.as_bytes()]))
 }

@@ -1,6 +1,7 @@
 //! A proxy that does not get the answer of one replica sends the request to the other one, which must not do it again.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use kverse_core::WriteId;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 
@@ -97,6 +99,25 @@ impl<'a> Replaying<'a> {
             .request(method, format!("{}{path}", self.proxy.url))
     }
 
+    /// Waits until a replica that has just started takes writes.
+    async fn until_written(&self, replica: usize) {
+        let url = format!("{}/kv/ready", self.cluster.replicas[replica].url());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self
+            .client
+            .put(&url)
+            .body("now")
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+        {
+            assert!(Instant::now() < deadline, "the replica takes no writes");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Asks a replica without the proxy: status and version.
     async fn look(&self, replica: usize, path: &str) -> (u16, Option<String>) {
         let url = format!("{}{path}", self.cluster.replicas[replica].url());
@@ -114,6 +135,9 @@ fn etag(response: &Response) -> Option<String> {
 /// would not be, which shows that the test can fail.
 pub(crate) async fn get_their_first_answer(cluster: &Cluster) {
     let replaying = Replaying::new(cluster, true).await;
+    for replica in 0..2 {
+        replaying.until_written(replica).await;
+    }
     let create = replaying
         .request(Method::PUT, "/kv/replayed")
         .header("If-None-Match", "*");
