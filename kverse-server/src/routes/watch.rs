@@ -1,5 +1,6 @@
 //! The feed of changes: as a stream of events, or a page at a time.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -160,7 +161,15 @@ async fn stream(request: HttpRequest, state: Data<State>, parameters: Parameters
     }
     let values = parameters.include_values.then(|| Arc::clone(store));
     let heartbeat = state.watch_heartbeat;
-    let authorization: Authorization = Box::new(move || authorize(&request, &state, &parameters));
+    let asked = Rc::new((request, state, parameters));
+    let authorization: Authorization = Box::new(move || {
+        let asked = Rc::clone(&asked);
+        Box::pin(async move {
+            let (request, state, parameters) = &*asked;
+            state.access.readmit(request).await?;
+            authorize(request, state, parameters)
+        })
+    });
     let watcher = Watcher::new(follower, authorization, heartbeat, slot).with_values(values);
     Ok(response.streaming(watcher.into_stream()))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, Stream};
 use kverse_core::{ChangeKind, KvStore, KvStoreExt};
 use tokio::time::{Instant, Sleep, sleep};
@@ -27,7 +28,7 @@ const AUTHORIZED_FOR: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Whether the client may watch what it watches.
-pub(crate) type Authorization = Box<dyn Fn() -> Result<(), Failure>>;
+pub(crate) type Authorization = Box<dyn Fn() -> LocalBoxFuture<'static, Result<(), Failure>>>;
 
 /// One watcher.
 pub(crate) struct Watcher {
@@ -89,26 +90,42 @@ impl Watcher {
     }
 
     async fn next(&mut self) -> Result<Bytes, Failure> {
-        let block = tokio::select! {
+        let (block, is_event) = tokio::select! {
             biased;
             block = next_event(&mut self.follower, &mut self.event, self.values.as_deref()) => {
                 let block = block?;
                 self.event = None;
-                block
+                (block, true)
             }
             () = &mut self.silence => {
                 // An event that waits for its value is not past yet.
                 let position = self.event.is_none().then(|| self.follower.position());
-                event::heartbeat(position)
+                (event::heartbeat(position), false)
             }
         };
-        let now = Instant::now();
-        if now.duration_since(self.authorized_at) > AUTHORIZED_FOR {
-            (self.authorization)()?;
-            self.authorized_at = now;
+        if self.authorized_at.elapsed() > AUTHORIZED_FOR {
+            self.authorize(is_event).await?;
         }
-        self.silence.as_mut().reset(now + self.heartbeat);
+        self.silence.as_mut().reset(Instant::now() + self.heartbeat);
         Ok(block)
+    }
+
+    /// Looks whether the client may still watch. An event waits until that is known.
+    async fn authorize(&mut self, is_event: bool) -> Result<(), Failure> {
+        let asked_at = Instant::now();
+        loop {
+            match (self.authorization)().await {
+                Ok(()) => {
+                    self.authorized_at = asked_at;
+                    return Ok(());
+                }
+                Err(failure) if failure.status_code() != StatusCode::SERVICE_UNAVAILABLE => {
+                    return Err(failure);
+                }
+                Err(_) if is_event => sleep(PAUSE).await,
+                Err(_) => return Ok(()),
+            }
+        }
     }
 }
 
