@@ -79,11 +79,11 @@ fn events_come_as_lines_and_as_json() {
     let text = cli(&server.url, &watch).text();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[0], format!("put {version} a/1"));
-    for (line, (event, key)) in lines[1..].iter().zip([
-        ("delete", "a/1"),
-        ("put", "a/2"),
-        ("expire", "a/2"),
-    ]) {
+    for (line, (event, key)) in
+        lines[1..]
+            .iter()
+            .zip([("delete", "a/1"), ("put", "a/2"), ("expire", "a/2")])
+    {
         assert!(line.starts_with(event) && line.ends_with(key), "{line}");
     }
     let json = ["-o", "json", "--include-value"];
@@ -93,12 +93,19 @@ fn events_come_as_lines_and_as_json() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(lines.len(), 4);
-    assert_eq!((&lines[0]["event"], &lines[0]["version"]), (&"put".into(), &version.into()));
+    assert_eq!(
+        (&lines[0]["event"], &lines[0]["version"]),
+        (&"put".into(), &version.into())
+    );
     // It is not what the key has now.
     assert!(lines[0].get("value").is_none());
     // Each position is one to go on from.
     let after = lines[1]["position"].as_str().unwrap();
-    let rest = cli(&server.url, &["watch", "a/", "--since", after, "--count", "2"]).text();
+    let rest = cli(
+        &server.url,
+        &["watch", "a/", "--since", after, "--count", "2"],
+    )
+    .text();
     assert_eq!(rest.lines().count(), 2);
 }
 
@@ -112,8 +119,18 @@ fn a_command_is_run_for_each_event_in_order() {
     cli(&server.url, &["delete", "c"]).text();
     let script = "printf '%s %s [%s] ' \"$KVERSE_EVENT\" \"$KVERSE_KEY\" \"$(cat)\"; \
         test ${#KVERSE_POSITION} = 38 && test ${#KVERSE_VERSION} = 16";
-    let watch = ["watch", "--since", &since, "--count", "4", "--include-value"];
-    let run = cli(&server.url, &[&watch[..], &["--", "sh", "-c", script]].concat());
+    let watch = [
+        "watch",
+        "--since",
+        &since,
+        "--count",
+        "4",
+        "--include-value",
+    ];
+    let run = cli(
+        &server.url,
+        &[&watch[..], &["--", "sh", "-c", script]].concat(),
+    );
     assert_eq!(run.text(), "put a [1] put b [2\n3] put c [] delete c [] ");
 }
 
@@ -128,9 +145,16 @@ fn a_command_that_fails_is_told_or_ends_it() {
     let fails = ["--", "sh", "-c", "test \"$KVERSE_KEY\" != a"];
     let run = cli(&server.url, &[&watch[..], &fails].concat());
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!(run.stderr.contains("sh ended with exit status: 1 at the put of \"a\""), "{run:?}");
+    assert!(
+        run.stderr
+            .contains("sh ended with exit status: 1 at the put of \"a\""),
+        "{run:?}"
+    );
     assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
-    let ends = cli(&server.url, &[&watch[..], &["--exit-on-error"], &fails].concat());
+    let ends = cli(
+        &server.url,
+        &[&watch[..], &["--exit-on-error"], &fails].concat(),
+    );
     ends.failed(1, "at the put of \"a\"");
     let missing = ["--", "/does/not/exist"];
     cli(&server.url, &[&watch[..], &missing].concat()).failed(1, "cannot run /does/not/exist");

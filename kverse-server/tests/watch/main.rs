@@ -10,3 +10,4 @@ mod resume;
 mod server;
 mod slow;
 mod stream;
+mod tokens;

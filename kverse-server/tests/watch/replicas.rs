@@ -36,7 +36,10 @@ impl Cluster {
         let redis_url = format!("--redis-url={}", redis.url());
         let options = [&*database_url, &*redis_url];
         Self {
-            replicas: [Process::start(&options).await, Process::start(&options).await],
+            replicas: [
+                Process::start(&options).await,
+                Process::start(&options).await,
+            ],
             _redis: redis,
             _postgres: postgres,
         }
@@ -154,7 +157,10 @@ async fn watch(urls: [String; 2]) -> Told {
             let read = client.get(format!("{url}/kv/{key}")).send().await;
             if let Ok(answer) = read.and_then(reqwest::Response::error_for_status) {
                 let read = self::version(&answer);
-                assert!(read >= Some(version), "{key}: read {read:?} after {version}");
+                assert!(
+                    read >= Some(version),
+                    "{key}: read {read:?} after {version}"
+                );
             }
         }
     }
@@ -167,7 +173,11 @@ async fn every_acknowledged_write_is_told_although_a_replica_is_killed() {
     let other = [urls[1].clone(), urls[0].clone()];
     let mut watchers = JoinSet::new();
     for number in 0..WATCHERS {
-        let urls = if number.is_multiple_of(2) { &urls } else { &other };
+        let urls = if number.is_multiple_of(2) {
+            &urls
+        } else {
+            &other
+        };
         watchers.spawn(watch(urls.clone()));
     }
     for url in &urls {

@@ -54,7 +54,10 @@ impl<'a> Feed<'a> {
             }
             let wait = if self.more { Duration::ZERO } else { WAIT };
             let asked = Instant::now();
-            let page = self.store.changes(self.options.clone().with_wait(wait)).await;
+            let page = self
+                .store
+                .changes(self.options.clone().with_wait(wait))
+                .await;
             let page = match page {
                 Ok(page) => page,
                 Err(error) => {
@@ -93,7 +96,8 @@ impl<'a> Feed<'a> {
 
     async fn failed(&mut self, error: Error) -> Result<(), Failure> {
         if error.kind() == ErrorKind::Gone {
-            let message = format!("{error}: `kverse-cli list` has them, `watch` without --since goes on");
+            let message =
+                format!("{error}: `kverse-cli list` has them, `watch` without --since goes on");
             return Err(Failure::Failed(Exit::Error, message));
         }
         let Some(pause) = self.pause.filter(|_| error.is_retryable()) else {
