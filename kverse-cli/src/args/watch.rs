@@ -28,7 +28,7 @@ after the last event that was seen; if what came since is no longer kept, that i
 without --since. Ctrl-C is a normal end.
 
 With -o json, one line for each event:
-  {\"event\":\"put\",\"position\":\"HRrZ8…\",\"key\":\"greeting\",
+  {\"event\":\"put\",\"position\":\"HRrZ8...\",\"key\":\"greeting\",
    \"version\":\"1767225600000000\"}";
 
 #[derive(Debug, clap::Args)]
