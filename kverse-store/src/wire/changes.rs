@@ -27,16 +27,6 @@ pub struct ChangeResponse {
     pub position: ChangePosition,
 }
 
-/// The data of an event of `GET /watch`: what it happened to. With `include=value`, that of a put is a
-/// [`KeyResponse`](super::KeyResponse) instead, as long as the key still has this version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KeyVersion {
-    /// The key.
-    pub key: Key,
-    /// The version that the change gave the key.
-    pub version: Version,
-}
-
 impl From<ChangePage> for ChangesResponse {
     fn from(page: ChangePage) -> Self {
         Self {

@@ -12,7 +12,7 @@ mod service;
 mod tokens;
 mod value;
 
-pub use self::changes::{ChangeResponse, ChangesResponse, KeyVersion};
+pub use self::changes::{ChangeResponse, ChangesResponse};
 pub use self::keys::{CountResponse, DeletedResponse, KeyResponse, KeysResponse};
 pub use self::operation::{
     BatchRequest, BatchResponse, OperationName, OperationRequest, OperationResponse,
