@@ -2,6 +2,7 @@
 
 mod bench;
 mod token;
+mod watch;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -15,6 +16,7 @@ use kverse_store::wire;
 
 pub(crate) use self::bench::{BenchArgs, Mix};
 pub(crate) use self::token::{CreateArgs, TokenArgs, TokenCommand};
+pub(crate) use self::watch::WatchArgs;
 
 // The man page is made from these texts, too: an indented line is an example, or, with two spaces in it, an entry of a table.
 // They are wrapped for 80 columns here: clap does not know of tables.
@@ -257,6 +259,8 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Lists keys in byte order, one a line.
     List(ListArgs),
+    /// Tells what happens to keys, or runs a command each time.
+    Watch(WatchArgs),
     /// Counts the keys.
     #[command(after_help = STATS_AFTER_HELP)]
     Stats,

@@ -22,6 +22,28 @@ fn without_a_cache_it_works_on_the_database_alone() {
     cli(&url, &["get", "k"]).failed(3, "does not exist");
 }
 
+/// A store that cannot wait is asked again and again.
+#[test]
+fn changes_are_seen_on_the_database_itself() {
+    let database = PostgresServer::shared().create_database();
+    let url = database.url();
+    cli(&url, &["put", "before", "x"]).text();
+    let watching = std::thread::spawn({
+        let url = url.clone();
+        move || cli(&url, &["watch", "--count", "2"]).text()
+    });
+    // It may begin at any of these.
+    let mut number = 0;
+    while !watching.is_finished() {
+        cli(&url, &["put", &format!("k{number}"), "x"]).text();
+        number += 1;
+        assert!(number < 1000, "nothing is seen");
+    }
+    let text = watching.join().unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.lines().all(|line| line.starts_with("put ")), "{text}");
+}
+
 #[test]
 fn it_takes_part_beside_a_server_and_does_not_bypass_the_cache() {
     let database = PostgresServer::shared().create_database();

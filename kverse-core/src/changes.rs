@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -245,6 +246,9 @@ pub struct ChangesOptions {
     pub prefix: Prefix,
     /// At most this many changes: 1 to [`Limits::max_page_entries`]. Default 100.
     pub limit: usize,
+    /// How long the store may wait for a change if there is none; one that cannot wait answers at once, so whoever wants to
+    /// wait asks again a little later. Default zero, at most [`MAX_WAIT`](Self::MAX_WAIT).
+    pub wait: Duration,
 }
 
 impl ChangesOptions {
@@ -255,12 +259,16 @@ impl ChangesOptions {
     /// prefix: 10,000, and what is left of the commit.
     pub const EXAMINED: usize = 10_000;
 
+    /// The longest [`wait`](Self::wait): 60 s.
+    pub const MAX_WAIT: Duration = Duration::from_secs(60);
+
     /// The changes of keys that begin with `prefix`, from now.
     pub fn new(prefix: Prefix) -> Self {
         Self {
             since: None,
             prefix,
             limit: Self::DEFAULT_LIMIT,
+            wait: Duration::ZERO,
         }
     }
 
@@ -275,6 +283,13 @@ impl ChangesOptions {
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// The store may wait so long for a change.
+    #[must_use]
+    pub fn with_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 

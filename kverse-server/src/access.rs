@@ -125,6 +125,21 @@ impl Access {
         verified.map_err(|failure| refused(failure, Some(presented.id())))
     }
 
+    /// Finds out anew who sent a request that is answered for long: a token may have been revoked, or have expired, since.
+    ///
+    /// # Errors
+    /// 401 if it has, 503 if that cannot be found out.
+    pub(crate) async fn readmit(&self, request: &HttpRequest) -> Result<(), Failure> {
+        let Some(verifier) = &self.verifier else {
+            return Ok(());
+        };
+        let presented = credentials::bearer(request.headers())?;
+        let network = address::network(self.address(request));
+        let token = verifier.verify(&presented, network).await?;
+        request.extensions_mut().insert(Caller(token));
+        Ok(())
+    }
+
     /// Whether who sent the request may do this.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::dashboard;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::middleware::{Cors, Guard, Observe};
-use crate::routes::{batch, health, keys, kv, raw, stats, tokens};
+use crate::routes::{batch, health, keys, kv, raw, stats, tokens, watch};
 use crate::state::State;
 
 /// The application, as each worker has one.
@@ -36,7 +36,10 @@ pub(crate) fn app(
         .default_service(web::to(|| ready(not_found())))
         // The last one is the outermost.
         .wrap(Guard::new(Arc::clone(&state.access)))
-        .wrap(Observe::new(metrics.in_flight.clone()))
+        .wrap(Observe::new(
+            metrics.in_flight.clone(),
+            Arc::clone(&state.watches),
+        ))
         .wrap(Cors::new(cors_origins))
 }
 
@@ -89,6 +92,11 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .route(web::get().to(keys::list))
                 .route(web::head().to(keys::list))
                 .route(web::delete().to(keys::delete)),
+        )
+        .service(
+            resource("/watch", READ)
+                .route(web::get().to(watch::watch))
+                .route(web::head().to(watch::watch)),
         )
         .service(resource("/batch", POST).route(web::post().to(batch::batch)))
         .service(resource("/transaction", POST).route(web::post().to(batch::transaction)))

@@ -1,5 +1,7 @@
 //! The configuration: flags and environment, the only place that reads either.
 
+mod watch;
+
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use kverse_core::Limits;
 use kverse_store::{RedisUrl, StoreConfig, StoreUrl};
 use tracing_subscriber::EnvFilter;
+
+pub use watch::WatchConfig;
 
 use crate::AccessOptions;
 
@@ -146,6 +150,10 @@ pub struct Config {
         default_value = "50000"
     )]
     max_connections: NonZeroUsize,
+
+    /// How clients that watch are served.
+    #[command(flatten)]
+    pub watch: WatchConfig,
 
     /// How long an idle connection is kept open, after its first request
     #[arg(

@@ -234,6 +234,12 @@ impl Failure {
         Self::http(status, "unsupported_media_type", detail)
     }
 
+    /// 503, as the last event of a watch: the client did not read what it was sent.
+    pub(crate) fn slow_reader() -> Self {
+        let detail = "too much was waiting for this client to read it: connect again, and resume";
+        Self::http(StatusCode::SERVICE_UNAVAILABLE, "slow_reader", detail)
+    }
+
     /// 500: a defect; the cause is for the log.
     pub(crate) fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Error::new(ErrorKind::Internal, "the answer cannot be made")

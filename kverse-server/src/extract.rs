@@ -10,8 +10,8 @@ pub(crate) use body::{body, json_body, parse_json};
 pub(crate) use conditions::{ReadCondition, Verdict, refuse_conditions, with_conditions};
 pub(crate) use identity::RequestIdentity;
 pub(crate) use media::{
-    APPLICATION_OCTET_STREAM, content_type, is_json, refuse_partial, stored_content_type,
-    wants_bytes,
+    APPLICATION_OCTET_STREAM, TEXT_EVENT_STREAM, content_type, is_json, refuse_partial,
+    stored_content_type, wants_bytes, wants_json,
 };
 pub(crate) use query::{path_key, query, required_key};
 
@@ -20,7 +20,7 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use crate::error::Failure;
 
 /// The value of a header that may be given once, as text.
-fn single<'a>(
+pub(crate) fn single<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
     code: &'static str,

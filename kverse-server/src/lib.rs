@@ -29,6 +29,7 @@
 //! | 405 | `method_not_allowed` | the path has other methods, in `Allow` |
 //! | 408 | `request_timeout` | the body did not arrive in time |
 //! | 409 | `conflict` | an operation of a transaction cannot be done, so none was |
+//! | 410 | `gone` | the changes after this position of the feed are no longer kept |
 //! | 412 | `precondition_failed` | `If-Match` or `If-None-Match` does not hold |
 //! | 413 | `too_large` | over one of the limits that `/limits` publishes |
 //! | 415 | `unsupported_media_type` | a body of another type is needed |
@@ -37,6 +38,7 @@
 //! | 500 | `internal`, `corrupt` | a defect, or data that cannot be read back |
 //! | 501 | `unsupported` | this store cannot do it |
 //! | 503 | `unavailable` | nothing was stored; try again after `Retry-After` seconds |
+//! | 503 | `slow_reader` | the last event of a watch whose client did not read what it was sent |
 //! | 504 | `timeout` | no outcome in time: a write may or may not be stored |
 //! | 507 | `storage_full` | nothing was stored: the disk is full |
 //!
@@ -57,6 +59,7 @@ mod routes;
 mod state;
 mod telemetry;
 mod tls;
+mod watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -68,9 +71,10 @@ use kverse_store::Opened;
 use prometheus::Registry;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 pub use access::{AccessOptions, Auth, Rate};
-pub use config::{Config, LogFormat};
+pub use config::{Config, LogFormat, WatchConfig};
 pub use error::StartError;
 
 /// How many connections may wait to be accepted.
@@ -161,6 +165,14 @@ pub async fn serve(
     }
     state.access.warn_if_closed().await;
     let connections = state.http.connections.clone();
+    let watches = Arc::clone(&state.watches);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch::read(Arc::clone(&watches), Arc::clone(&served)));
+    let shutdown = async move {
+        shutdown.await;
+        // They would not end by themselves.
+        watches.close();
+    };
 
     let state = Data::new(state);
     let metrics_server = metrics_server(&state, config)?;
@@ -185,6 +197,7 @@ pub async fn serve(
     if let Some(metrics_server) = metrics_server {
         metrics_server.stop(true).await;
     }
+    tasks.shutdown().await;
     served.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -12,6 +12,7 @@ use prometheus::Registry;
 use crate::access::{Access, GuardedStore};
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
+use crate::watch::Hub;
 use crate::{Config, StartError};
 
 /// Opens the configured store with everything around it.
@@ -29,6 +30,8 @@ pub(crate) struct State {
     pub(crate) body_timeout: Duration,
     pub(crate) metrics: Registry,
     pub(crate) http: HttpMetrics,
+    pub(crate) watches: Arc<Hub>,
+    pub(crate) watch_heartbeat: Duration,
 }
 
 impl State {
@@ -45,6 +48,8 @@ impl State {
             http: HttpMetrics::new(&metrics)?,
             store: GuardedStore::new(store, Arc::clone(&access)),
             access,
+            watches: Arc::new(Hub::new(&metrics, config.watch.max_watchers())?),
+            watch_heartbeat: config.watch.watch_heartbeat,
             metrics,
         })
     }

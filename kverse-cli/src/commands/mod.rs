@@ -11,6 +11,7 @@ mod migrate;
 mod put;
 mod stats;
 mod token;
+mod watch;
 
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ async fn on_store(
         Command::Get(args) => get::run(store, args, output).await,
         Command::Delete(args) => delete::run(store, args, output).await,
         Command::List(args) => list::run(store, args, output).await,
+        Command::Watch(args) => watch::run(store, args, output).await,
         Command::Stats => stats::run(store, output).await,
         Command::Health => health::run(store, output).await,
         Command::Bench(args) => bench::run(store, args, output).await,

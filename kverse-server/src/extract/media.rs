@@ -10,6 +10,9 @@ use crate::error::Failure;
 /// The type of bytes that nobody said more about.
 pub(crate) const APPLICATION_OCTET_STREAM: &str = "application/octet-stream";
 
+/// The type of server-sent events.
+pub(crate) const TEXT_EVENT_STREAM: &str = "text/event-stream";
+
 /// The media type of a header value, without parameters.
 fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
@@ -27,11 +30,21 @@ pub(crate) fn is_json(content_type: &str) -> bool {
 
 /// Whether the client asks for the bytes of a value instead of JSON.
 pub(crate) fn wants_bytes(headers: &HeaderMap) -> bool {
+    accepts(headers, APPLICATION_OCTET_STREAM)
+}
+
+/// Whether the client asks for JSON instead of a stream of events.
+pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
+    accepts(headers, "application/json") && !accepts(headers, TEXT_EVENT_STREAM)
+}
+
+/// Whether the client names this media type.
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     headers
         .get_all(ACCEPT)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|range| essence(range).eq_ignore_ascii_case(APPLICATION_OCTET_STREAM))
+        .any(|range| essence(range).eq_ignore_ascii_case(media_type))
 }
 
 /// Refuses bodies that are not the value itself: stored as they are, they would come back as something else.

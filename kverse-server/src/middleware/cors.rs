@@ -39,7 +39,7 @@ impl Cors {
                 header::IF_MATCH,
                 header::IF_NONE_MATCH,
             ])
-            .allowed_headers(["Idempotency-Key", "X-Request-Id"])
+            .allowed_headers(["Idempotency-Key", "Last-Event-ID", "X-Request-Id"])
             .expose_headers([
                 "ETag",
                 "KVerse-Cache",

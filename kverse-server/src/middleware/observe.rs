@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,21 +16,24 @@ use tracing::{Span, debug_span, field};
 
 use crate::error::Failure;
 use crate::metrics::{InProgress, RouteMetrics};
+use crate::watch::Hub;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Counts and times requests, logs those that failed, and passes their ids on.
+/// Counts and times requests, logs those that failed, passes their ids on, and wakes the watchers' reader when something may
+/// have been written.
 ///
 /// Which route it was is read from the answer's request: each route carries its [`RouteMetrics`] as its data.
 #[derive(Debug)]
 pub(crate) struct Observe {
     in_flight: IntGauge,
+    watches: Arc<Hub>,
 }
 
 impl Observe {
-    pub(crate) fn new(in_flight: IntGauge) -> Self {
-        Self { in_flight }
+    pub(crate) fn new(in_flight: IntGauge, watches: Arc<Hub>) -> Self {
+        Self { in_flight, watches }
     }
 }
 
@@ -47,6 +51,7 @@ where
         ready(Ok(ObserveService {
             service,
             in_flight: self.in_flight.clone(),
+            watches: Arc::clone(&self.watches),
         }))
     }
 }
@@ -55,6 +60,7 @@ where
 pub(crate) struct ObserveService<S> {
     service: S,
     in_flight: IntGauge,
+    watches: Arc<Hub>,
 }
 
 impl<S> Service<ServiceRequest> for ObserveService<S>
@@ -74,6 +80,7 @@ where
             span: span(&request, request_id.as_ref()),
             request_id,
             _in_flight: InProgress::new(&self.in_flight),
+            watches: (!request.method().is_safe()).then(|| Arc::clone(&self.watches)),
             answer: self.service.call(request),
         }
     }
@@ -144,6 +151,8 @@ pin_project! {
         span: Span,
         request_id: Option<HeaderValue>,
         _in_flight: InProgress,
+        // To be told if the request may write.
+        watches: Option<Arc<Hub>>,
         #[pin]
         answer: F,
     }
@@ -162,6 +171,9 @@ where
             Poll::Ready(Ok(response)) => response,
             other => return other,
         };
+        if let Some(watches) = &this.watches {
+            watches.wake();
+        }
         let status = response.status();
         let request = response.request();
         let metrics = request.app_data::<RouteMetrics>();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::common::{ROOT, Server, problem};
 
 /// A request, and the verbs that it needs for `a/`.
-const REQUESTS: [(&str, &str, &str, &[Verb]); 19] = [
+const REQUESTS: [(&str, &str, &str, &[Verb]); 21] = [
     ("GET", "/kv/a/k", "", &[Verb::Read]),
     ("HEAD", "/kv/a/k", "", &[Verb::Read]),
     ("GET", "/kv?key=a/k", "", &[Verb::Read]),
@@ -35,6 +35,13 @@ const REQUESTS: [(&str, &str, &str, &[Verb]); 19] = [
         "/transaction",
         r#"{"operations":[{"op":"put","key":"a/k","value":"v"},{"op":"delete","key":"a/k"}]}"#,
         &[Verb::Write, Verb::Delete],
+    ),
+    ("HEAD", "/watch?prefix=a/", "", &[Verb::Watch]),
+    (
+        "HEAD",
+        "/watch?prefix=a/&include=value",
+        "",
+        &[Verb::Watch, Verb::Read],
     ),
     ("GET", "/stats", "", &[Verb::Monitor]),
     ("GET", "/metrics", "", &[Verb::Monitor]),

@@ -88,6 +88,11 @@ impl Connection {
         &self.base
     }
 
+    /// How long a request may take.
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.options.request_timeout
+    }
+
     /// The URL of a route, which is given without its leading slash.
     pub(super) fn url(&self, route: &str) -> Url {
         let mut url = self.base.clone();

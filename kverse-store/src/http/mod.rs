@@ -23,8 +23,8 @@ use self::error::Effect;
 pub use self::options::HttpOptions;
 use crate::StoreUrl;
 use crate::wire::{
-    BatchRequest, BatchResponse, CountResponse, KeysResponse, OperationRequest, OperationResponse,
-    ReadyResponse, StatsResponse,
+    BatchRequest, BatchResponse, ChangesResponse, CountResponse, KeysResponse, OperationRequest,
+    OperationResponse, ReadyResponse, StatsResponse,
 };
 
 /// A remote KVerse server as a store, over its REST interface. Speaks HTTP/1.1, over TLS to an `https` URL, with the
@@ -35,8 +35,8 @@ use crate::wire::{
 /// there is time left.
 /// A write whose answer does not come ends in [`ErrorKind::Timeout`]: it may or may not be stored.
 ///
-/// [`Capabilities`]: shared, since anybody may write through the server, and not durable, since only the server knows
-/// whether it is. Cache statuses are [`CacheStatus::Off`]: the server's cache does not show in a batch.
+/// [`Capabilities`]: shared, since anybody may write through the server; not durable, since only the server knows
+/// whether it is; with changes, unless the server says otherwise when it is asked for them. Cache statuses are [`CacheStatus::Off`]: the server's cache does not show in a batch.
 #[derive(Debug)]
 pub struct HttpStore {
     connection: Connection,
@@ -170,8 +170,24 @@ impl KvStore for HttpStore {
         scan::count(prefix, response)
     }
 
-    async fn changes(&self, _: ChangesOptions) -> Result<ChangePage> {
-        Err(Error::no_changes())
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        options.check(&self.limits)?;
+        // The server must answer before this client gives up.
+        let wait = options.wait.min(self.connection.request_timeout() / 2);
+        let mut url = self.connection.url("watch");
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("prefix", options.prefix.as_str());
+            query.append_pair("limit", &options.limit.to_string());
+            if let Some(since) = options.since {
+                query.append_pair("since", &since.to_string());
+            }
+            if !wait.is_zero() {
+                query.append_pair("wait", &format!("{}ms", wait.as_millis()));
+            }
+        }
+        let response: ChangesResponse = self.connection.get(url).await?;
+        response.into_page().map_err(error::malformed)
     }
 
     async fn stats(&self) -> Result<Stats> {
@@ -199,7 +215,9 @@ impl KvStore for HttpStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(self.limits).with_shared(true)
+        Capabilities::new(self.limits)
+            .with_shared(true)
+            .with_changes(true)
     }
 }
 

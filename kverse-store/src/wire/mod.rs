@@ -3,6 +3,7 @@
 //! A value is text in `value` where it is UTF-8, else Base64 (RFC 4648 section 4, padded) in `value_base64`. Versions are
 //! decimal strings, times RFC 3339 strings.
 
+mod changes;
 mod keys;
 mod operation;
 mod options;
@@ -11,6 +12,7 @@ mod service;
 mod tokens;
 mod value;
 
+pub use self::changes::{ChangeResponse, ChangesResponse};
 pub use self::keys::{CountResponse, DeletedResponse, KeyResponse, KeysResponse};
 pub use self::operation::{
     BatchRequest, BatchResponse, OperationName, OperationRequest, OperationResponse,
