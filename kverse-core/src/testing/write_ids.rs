@@ -245,7 +245,7 @@ pub async fn a_retried_transaction_is_recognised_by_any_of_its_writes(backend: &
 
 /// A transaction with a write that was done before, by itself or in another transaction, is not a retry as long as one of
 /// its other writes was not done: that one is done now.
-pub async fn a_transaction_is_no_retry_for_one_of_its_writes<B: Backend>(backend: &B) {
+pub async fn a_transaction_is_no_retry_for_one_of_its_writes(backend: &AnyBackend) {
     let store = backend.store();
     store.put(&key("b"), "old").await.unwrap();
     let a = Write::put(key("a"), "one").with_precondition(Precondition::Absent);
