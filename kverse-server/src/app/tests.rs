@@ -31,9 +31,11 @@ fn sample(method: &Method, route: &str) -> (String, &'static str, &'static str) 
     const JSON: &str = "application/json";
     let (path, content_type, body) = match (method.as_str(), route) {
         ("PUT", "/kv") => ("/kv", JSON, PUT),
+        ("PATCH", "/kv") => ("/kv?key=a/k&ttl=90s", "", ""),
         (_, "/kv") => ("/kv?key=a/k", "", ""),
         ("PUT", "/kv/{key}") => ("/kv/a/k", "text/plain", "v"),
         ("DELETE", "/keys") => ("/keys?prefix=a/&confirm=a/", "", ""),
+        ("PATCH", "/kv/{key}") => ("/kv/a/k?ttl=90s", "", ""),
         (_, "/kv/{key}") => ("/kv/a/k", "", ""),
         (_, "/import") => ("/import", "application/x-ndjson", PUT),
         ("POST", "/tokens") => ("/tokens", JSON, TOKEN),

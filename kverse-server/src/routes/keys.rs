@@ -107,6 +107,8 @@ pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
             _ => "to delete all keys with this prefix, `confirm` has to be the same as `prefix`",
         }));
     }
+    // How many there are, and the cursor, tell of keys.
+    state.authorize(&request, Verb::List, &prefix)?;
     let store = state.authorize(&request, Verb::Delete, &prefix)?;
     let mut start_after = position(&prefix, None, None, cursor)?;
     let (started, mut deleted) = (Instant::now(), 0);

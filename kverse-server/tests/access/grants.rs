@@ -7,13 +7,24 @@ use serde_json::{Value, json};
 use crate::common::{ROOT, Server, problem};
 
 /// A request, and the verbs that it needs for `a/`.
-const REQUESTS: [(&str, &str, &str, &[Verb]); 21] = [
+const REQUESTS: [(&str, &str, &str, &[Verb]); 27] = [
     ("GET", "/kv/a/k", "", &[Verb::Read]),
     ("HEAD", "/kv/a/k", "", &[Verb::Read]),
     ("GET", "/kv?key=a/k", "", &[Verb::Read]),
     ("PUT", "/kv/a/k", "v", &[Verb::Write]),
     ("PUT", "/kv?key=a/k", "v", &[Verb::Write]),
     ("PUT", "/kv", r#"{"key":"a/k","value":"v"}"#, &[Verb::Write]),
+    ("PATCH", "/kv/a/k?ttl=90s", "", &[Verb::Write]),
+    ("PATCH", "/kv?key=a/k&ttl=90s", "", &[Verb::Write]),
+    ("GET", "/keys?prefix=a/&delimiter=/", "", &[Verb::List]),
+    ("GET", "/keys?prefix=a/&count=true", "", &[Verb::List]),
+    (
+        "DELETE",
+        "/keys?prefix=a/&confirm=a/",
+        "",
+        &[Verb::List, Verb::Delete],
+    ),
+    ("HEAD", "/kv?key=a/k", "", &[Verb::Read]),
     ("DELETE", "/kv/a/k", "", &[Verb::Delete]),
     ("DELETE", "/kv?key=a/k", "", &[Verb::Delete]),
     ("GET", "/keys?prefix=a/", "", &[Verb::List]),

@@ -73,10 +73,11 @@ fn operation() -> impl Strategy<Value = Value> {
         1 => Just(Some("if_match")),
         1 => Just(Some("if_none_match")),
     ];
-    (0..3, key(), condition).prop_map(|(kind, key, condition)| {
+    (0..4, key(), condition).prop_map(|(kind, key, condition)| {
         let mut operation = match kind {
             0 => json!({"op": "get", "key": key}),
             1 => json!({"op": "put", "key": key, "value": "written"}),
+            2 => json!({"op": "touch", "key": key, "ttl": "90s"}),
             _ => json!({"op": "delete", "key": key}),
         };
         if let Some(condition) = condition {
@@ -94,13 +95,18 @@ fn of_a_key() -> impl Strategy<Value = Request> {
         Method::PUT,
         Method::DELETE,
         Method::POST,
+        Method::PATCH,
     ];
     (prop::sample::select(methods), key(), 0..3, condition()).prop_map(
         |(method, key, form, condition)| {
             let is_put = method == Method::PUT;
             let mut request = match form {
+                0 if method == Method::PATCH => Request::new(method, format!("/kv/{key}?ttl=90s")),
                 0 => Request::new(method, format!("/kv/{key}")),
                 1 if is_put => Request::new(method, "/kv"),
+                2 if method == Method::PATCH => {
+                    Request::new(method, format!("/kv?key={key}&ttl=90s"))
+                }
                 _ => Request::new(method, format!("/kv?key={key}")),
             };
             match (is_put, form) {
@@ -130,8 +136,11 @@ fn of_many() -> impl Strategy<Value = Request> {
         }),
         prefix().prop_map(|p| Request::new(Method::GET, format!("/keys?prefix={p}&delimiter=/"))),
         prefix().prop_map(|p| Request::new(Method::GET, format!("/keys?prefix={p}&count=true"))),
-        prefix()
-            .prop_map(|p| Request::new(Method::DELETE, format!("/keys?prefix={p}&confirm={p}"))),
+        prefix().prop_map(|p| {
+            let confirm = if p.is_empty() { "*" } else { p };
+            let path = format!("/keys?prefix={p}&confirm={confirm}");
+            Request::new(Method::DELETE, path)
+        }),
         prefix().prop_map(|p| Request::new(Method::GET, format!("/export?prefix={p}"))),
         (key(), key()).prop_map(|(one, other)| {
             let line = |key| json!({"key": key, "value": "written"});

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// | verb | covers |
 /// |---|---|
 /// | `read` | the value of a key with all that is stored beside it: `GET` and `HEAD` of `/kv`, the gets of batches and transactions; what else gives out values needs it too |
-/// | `write` | storing under a key: `PUT` of `/kv`, the puts of batches and transactions, `/import`. Its answer tells the version of the key, and whether it existed |
+/// | `write` | storing under a key: `PUT` and `PATCH` of `/kv`, the puts and touches of batches and transactions, `/import`. Its answer tells the version of the key, and whether it existed |
 /// | `delete` | removing a key: `DELETE` of `/kv`, the deletes of batches and transactions; `DELETE /keys` needs `list` too |
 /// | `list` | finding and counting keys, with sizes and versions: `GET /keys`; with values, and for `/export`, `read` is needed too |
 /// | `watch` | being told of changes: `/watch` |
