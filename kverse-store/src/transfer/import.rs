@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use kverse_core::{
-    Clock, Error, ErrorKind, Expiry, KvStore, Limits, Result, SystemClock, Timestamp, Write,
-    WriteAction,
+    Clock, Error, ErrorKind, Expiry, KvStore, Limits, Prefix, Result, SystemClock, Timestamp,
+    Write, WriteAction,
 };
 
 use super::batch::{Batch, Failed};
@@ -64,6 +64,7 @@ pub fn max_line_bytes(limits: &Limits) -> usize {
 pub struct Import {
     limits: Limits,
     on_conflict: OnConflict,
+    prefix: Prefix,
     lines: Lines,
     /// How many lines were whole.
     count: u64,
@@ -80,6 +81,7 @@ impl Import {
         Self {
             limits,
             on_conflict,
+            prefix: Prefix::default(),
             lines: Lines::default(),
             count: 0,
             batch: Batch::default(),
@@ -87,6 +89,13 @@ impl Import {
             report: ImportReport::default(),
             failure: None,
         }
+    }
+
+    /// The same, which refuses keys that do not begin with this.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: Prefix) -> Self {
+        self.prefix = prefix;
+        self
     }
 
     /// What was done up to now. Lines that wait for their batch are not counted yet.
@@ -184,6 +193,11 @@ impl Import {
         }
         let write = EntryLine::parse(line)?.into_write()?;
         self.limits.check_write(&write)?;
+        if !self.prefix.matches(&write.key) {
+            let (key, prefix) = (&write.key, self.prefix.as_str());
+            let message = format!("the key {key:?} does not begin with {prefix:?}");
+            return Err(Error::invalid_input(message));
+        }
         Ok(write)
     }
 

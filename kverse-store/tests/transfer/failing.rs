@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use kverse_core::{
-    Capabilities, ComponentHealth, Error, ErrorKind, Key, KvStore, MemoryStore, Operation,
-    OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write, WriteOutcome,
+    Capabilities, ChangePage, ChangesOptions, ComponentHealth, Error, ErrorKind, Key, KvStore,
+    MemoryStore, Operation, OperationOutcome, Page, ReadOutcome, Result, ScanOptions, Stats, Write,
+    WriteOutcome,
 };
 use kverse_store::transfer::{Export, Import, OnConflict};
 
@@ -79,6 +80,10 @@ impl KvStore for Failing {
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.call()?;
         self.store.scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.store.changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {
@@ -218,6 +223,10 @@ impl KvStore for Hanging {
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         self.0.scan(options).await
+    }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
+        self.0.changes(options).await
     }
 
     async fn stats(&self) -> Result<Stats> {
