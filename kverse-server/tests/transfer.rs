@@ -51,7 +51,7 @@ impl Stores {
             let stopped = async {
                 let _ = stopped.await;
             };
-            let store = Arc::new(MemoryStore::default());
+            let store: Arc<dyn KvStore> = Arc::new(MemoryStore::default());
             let served = serve(store, Registry::new(), &config, listener, stopped);
             served.await.unwrap();
         });

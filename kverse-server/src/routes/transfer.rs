@@ -14,7 +14,7 @@ use kverse_store::transfer::{Export, Import, OnConflict};
 
 use super::Answer;
 use crate::error::Failure;
-use crate::extract::{APPLICATION_NDJSON, query, require_lines, unreadable};
+use crate::extract::{APPLICATION_NDJSON, query, refuse_conditions, require_lines, unreadable};
 use crate::state::State;
 
 /// `GET /export`
@@ -92,6 +92,7 @@ pub(crate) async fn import(request: HttpRequest, payload: Payload, state: Data<S
     };
     let prefix = Prefix::new(prefix.unwrap_or_default())?;
     state.authorize(&request, Verb::Write, &prefix)?;
+    refuse_conditions(request.headers())?;
     require_lines(&request)?;
     let mut import = Import::new(state.limits, on_conflict).with_prefix(prefix.clone());
     let store = || state.authorize(&request, Verb::Write, &prefix);

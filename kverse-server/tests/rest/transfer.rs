@@ -156,6 +156,11 @@ async fn requests_that_are_refused() {
             "Content-Encoding",
         ),
         (
+            post("/import").header("If-None-Match", "*"),
+            400,
+            "if-none-match",
+        ),
+        (
             post("/import").header("Content-Range", "bytes 0-1/2"),
             400,
             "Content-Range",
@@ -344,7 +349,7 @@ impl KvStore for Endless {
         let key = Key::new(format!("{number:08}"))?;
         let mut entry = ScanEntry::new(key.clone(), Version::new(1), Self::VALUE.len() as u64);
         entry.value = Some(Self::VALUE);
-        Ok(Page::new(vec![entry], Some(key)))
+        Ok(Page::new(vec![entry], Vec::new(), Some(key)))
     }
 
     async fn changes(&self, options: ChangesOptions) -> Result<ChangePage> {
