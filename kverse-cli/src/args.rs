@@ -2,6 +2,7 @@
 
 mod bench;
 mod token;
+mod transfer;
 mod watch;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use kverse_store::wire;
 
 pub(crate) use self::bench::{BenchArgs, Mix};
 pub(crate) use self::token::{CreateArgs, TokenArgs, TokenCommand};
+pub(crate) use self::transfer::{ExportArgs, ImportArgs};
 pub(crate) use self::watch::WatchArgs;
 
 // The man page is made from these texts, too: an indented line is an example, or, with two spaces in it, an entry of a table.
@@ -32,6 +34,7 @@ Exit codes:
      does not allow this
   6  the store is unavailable or full, or did not answer in time
   7  over a limit, for example of the size of a value
+  130  export, import: interrupted by Ctrl-C
 
 Stores:
   http://HOST, https://HOST  a KVerse server
@@ -261,6 +264,12 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Tells what happens to keys, or runs a command each time.
     Watch(WatchArgs),
+    /// Writes all entries as lines of JSON, which `import` reads.
+    ///
+    /// In byte order of the keys, with content types and expiry times, in little memory however many there are.
+    Export(ExportArgs),
+    /// Stores the entries that `export` wrote.
+    Import(ImportArgs),
     /// Counts the keys.
     #[command(after_help = STATS_AFTER_HELP)]
     Stats,

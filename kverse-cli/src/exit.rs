@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     NotAuthorized = 5,
     Unavailable = 6,
     OverLimit = 7,
+    /// By Ctrl-C: what shells make of SIGINT.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -54,6 +56,14 @@ impl Failure {
     /// The command makes no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Failed(Exit::Usage, message.into())
+    }
+
+    /// The same failure, with what was done before it.
+    pub(crate) fn with_note(self, note: &str) -> Self {
+        match self {
+            Self::OutputClosed => Self::OutputClosed,
+            Self::Failed(exit, message) => Self::Failed(exit, format!("{message}; {note}")),
+        }
     }
 
     /// Output that cannot be written.

@@ -3,7 +3,11 @@
 mod args;
 mod commands;
 mod exit;
+mod file;
+mod interrupt;
 mod output;
+mod pieces;
+mod progress;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,11 @@ impl Output {
         }
     }
 
+    /// Whether a person looks at it.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
@@ -44,6 +49,12 @@ impl Output {
         } else {
             writeln!(self.stdout, "{text}")
         };
+        written.map_err(|error| Failure::output(&error))
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.stdout.write_all(bytes);
         written.map_err(|error| Failure::output(&error))
     }
 

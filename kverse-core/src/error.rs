@@ -163,6 +163,12 @@ impl Error {
         self.edit(|repr| repr.operation = Some(index))
     }
 
+    /// The same error, whose message begins with where it happened.
+    #[must_use]
+    pub fn with_context(self, context: &str) -> Self {
+        self.edit(|repr| repr.message = format!("{context}: {}", repr.message))
+    }
+
     /// The same error with its cause.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

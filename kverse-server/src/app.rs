@@ -12,7 +12,7 @@ use crate::dashboard;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::middleware::{Cors, Guard, Observe};
-use crate::routes::{batch, health, keys, kv, raw, stats, tokens, watch};
+use crate::routes::{batch, health, keys, kv, raw, stats, tokens, transfer, watch};
 use crate::state::State;
 
 /// The application, as each worker has one.
@@ -113,6 +113,12 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
         )
         .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(tokens::revoke)))
         .service(resource("/tokens/{id}/rotate", POST).route(web::post().to(tokens::rotate)))
+        .service(
+            resource("/export", READ)
+                .route(web::get().to(transfer::export))
+                .route(web::head().to(transfer::export)),
+        )
+        .service(resource("/import", POST).route(web::post().to(transfer::import)))
         .service(
             resource("/stats", READ)
                 .route(web::get().to(stats::stats))

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use kverse_core::{Error, ErrorKind};
 use kverse_store::tokens::Verb;
-use kverse_store::wire::Problem;
+use kverse_store::wire::{ImportReport, Problem};
 
 /// The media type of a problem body.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -111,6 +111,7 @@ pub(crate) struct Failure {
     code: &'static str,
     error: Error,
     header: Option<Box<(HeaderName, HeaderValue)>>,
+    import: Option<Box<ImportReport>>,
 }
 
 impl Failure {
@@ -120,6 +121,7 @@ impl Failure {
             code,
             error: Error::invalid_input(detail),
             header: None,
+            import: None,
         }
     }
 
@@ -240,6 +242,18 @@ impl Failure {
         Self::http(StatusCode::SERVICE_UNAVAILABLE, "slow_reader", detail)
     }
 
+    /// 426: the answer needs a way to end that is not taken for another.
+    pub(crate) fn upgrade_required(detail: impl Into<String>) -> Self {
+        Self::http(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
+            .with_header(header::UPGRADE, "HTTP/1.1")
+    }
+
+    /// The same failure of an import that had done this before.
+    pub(crate) fn of_import(mut self, report: ImportReport) -> Self {
+        self.import = Some(Box::new(report));
+        self
+    }
+
     /// 500: a defect; the cause is for the log.
     pub(crate) fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Error::new(ErrorKind::Internal, "the answer cannot be made")
@@ -257,7 +271,19 @@ impl Failure {
     pub(crate) fn problem(&self) -> Problem {
         let mut problem = Problem::new(&self.error, self.status.as_u16(), title(self.status));
         self.code.clone_into(&mut problem.code);
+        problem.import = self.import.as_deref().cloned();
         problem
+    }
+
+    /// The message with all its causes, for the log.
+    pub(crate) fn causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
     }
 
     /// The code that the client sees.
@@ -273,6 +299,7 @@ impl From<Error> for Failure {
             code: error.kind().code(),
             error,
             header: None,
+            import: None,
         }
     }
 }

@@ -6,12 +6,12 @@ mod identity;
 mod media;
 mod query;
 
-pub(crate) use body::{body, json_body, parse_json};
+pub(crate) use body::{body, json_body, parse_json, unreadable};
 pub(crate) use conditions::{ReadCondition, Verdict, refuse_conditions, with_conditions};
 pub(crate) use identity::RequestIdentity;
 pub(crate) use media::{
-    APPLICATION_OCTET_STREAM, TEXT_EVENT_STREAM, content_type, is_json, refuse_partial,
-    stored_content_type, wants_bytes, wants_json,
+    APPLICATION_NDJSON, APPLICATION_OCTET_STREAM, TEXT_EVENT_STREAM, content_type, is_json,
+    refuse_partial, require_lines, stored_content_type, wants_bytes, wants_json,
 };
 pub(crate) use query::{path_key, query, required_key};
 

@@ -34,6 +34,7 @@
 //! | 413 | `too_large` | over one of the limits that `/limits` publishes |
 //! | 415 | `unsupported_media_type` | a body of another type is needed |
 //! | 422 | `invalid_input` | the request is well-formed but makes no sense |
+//! | 426 | `upgrade_required` | an export to HTTP/1.0, which cannot tell its end from a failure |
 //! | 429 | `too_many_requests` | over the rate; try again after `Retry-After` seconds |
 //! | 500 | `internal`, `corrupt` | a defect, or data that cannot be read back |
 //! | 501 | `unsupported` | this store cannot do it |
@@ -41,6 +42,8 @@
 //! | 503 | `slow_reader` | the last event of a watch whose client did not read what it was sent |
 //! | 504 | `timeout` | no outcome in time: a write may or may not be stored |
 //! | 507 | `storage_full` | nothing was stored: the disk is full |
+//!
+//! A problem of `POST /import` has what was stored before in `import`, with the number of the line in `import.error`.
 //!
 //! Answers with a status of 500 and above carry an `X-Request-Id`, under which the cause is logged. What is not HTTP, has a
 //! head that is too long or does not arrive in time is answered before it gets to the routes: 400, 408 or 431 without a

@@ -8,6 +8,7 @@ pub(crate) mod kv;
 pub(crate) mod raw;
 pub(crate) mod stats;
 pub(crate) mod tokens;
+pub(crate) mod transfer;
 pub(crate) mod watch;
 
 use actix_web::HttpResponse;

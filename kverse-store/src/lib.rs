@@ -45,6 +45,8 @@ pub mod sqlite;
 pub mod testing;
 pub mod tokens;
 #[cfg(feature = "wire")]
+pub mod transfer;
+#[cfg(feature = "wire")]
 pub mod wire;
 
 /// The Rust in the README compiles.

@@ -3,8 +3,10 @@
 mod bench;
 mod completions;
 mod delete;
+mod export;
 mod get;
 mod health;
+mod import;
 mod list;
 mod man;
 mod migrate;
@@ -59,6 +61,8 @@ async fn on_store(
         Command::Delete(args) => delete::run(store, args, output).await,
         Command::List(args) => list::run(store, args, output).await,
         Command::Watch(args) => watch::run(store, args, output).await,
+        Command::Export(args) => export::run(store, args, output).await,
+        Command::Import(args) => import::run(store, args, output).await,
         Command::Stats => stats::run(store, output).await,
         Command::Health => health::run(store, output).await,
         Command::Bench(args) => bench::run(store, args, output).await,

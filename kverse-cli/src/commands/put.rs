@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::PutArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::pieces::cannot_read;
 
 /// The line of JSON for a put.
 #[derive(Serialize)]
@@ -98,8 +99,4 @@ fn read(source: impl Read, name: &str, max_bytes: usize) -> Result<Bytes, Failur
         return Err(Error::new(ErrorKind::TooLarge, message).into());
     }
     Ok(value.into())
-}
-
-fn cannot_read(name: &str, error: &io::Error) -> Failure {
-    Failure::Failed(Exit::Error, format!("cannot read {name}: {error}"))
 }

@@ -63,7 +63,8 @@ async fn collect(
     Ok(body.into_boxed_slice().into())
 }
 
-fn unreadable(error: PayloadError) -> Failure {
+/// What is wrong with a body that cannot be read to its end.
+pub(crate) fn unreadable(error: PayloadError) -> Failure {
     match error {
         PayloadError::Incomplete(_) | PayloadError::Io(_) => {
             Failure::malformed("incomplete_body", "the body is incomplete")

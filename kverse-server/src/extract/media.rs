@@ -13,6 +13,9 @@ pub(crate) const APPLICATION_OCTET_STREAM: &str = "application/octet-stream";
 /// The type of server-sent events.
 pub(crate) const TEXT_EVENT_STREAM: &str = "text/event-stream";
 
+/// The type of newline-delimited JSON.
+pub(crate) const APPLICATION_NDJSON: &str = "application/x-ndjson";
+
 /// The media type of a header value, without parameters.
 fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
@@ -47,19 +50,39 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .any(|range| essence(range).eq_ignore_ascii_case(media_type))
 }
 
-/// Refuses bodies that are not the value itself: stored as they are, they would come back as something else.
+/// Refuses bodies that are not the content itself: stored as they are, they would come back as something else.
 pub(crate) fn refuse_partial(headers: &HeaderMap) -> Result<(), Failure> {
     if headers.contains_key(CONTENT_RANGE) {
-        let detail = "a value is stored whole: `Content-Range` is not supported";
+        let detail = "the body is taken as a whole: `Content-Range` is not supported";
         return Err(Failure::malformed("malformed_header", detail));
     }
     match single(headers, &CONTENT_ENCODING, "malformed_header")? {
         None => Ok(()),
         Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
         Some(_) => Err(Failure::unsupported_media_type(
-            "`Content-Encoding` is not supported: send the value as it is to be stored",
+            "`Content-Encoding` is not supported: send the body as it is to be stored",
         )),
     }
+}
+
+/// Refuses a body of lines that is not one: browsers send these types to another origin only after asking.
+pub(crate) fn require_lines(request: &HttpRequest) -> Result<(), Failure> {
+    let types = [
+        APPLICATION_NDJSON,
+        "application/ndjson",
+        "application/jsonl",
+    ];
+    let is_lines = |given: &str| {
+        types
+            .iter()
+            .any(|known| essence(given).eq_ignore_ascii_case(known))
+    };
+    if !content_type(request)?.is_some_and(is_lines) {
+        return Err(Failure::unsupported_media_type(
+            "this path takes `Content-Type: application/x-ndjson`",
+        ));
+    }
+    refuse_partial(request.headers())
 }
 
 /// The content type of the request, to be stored with its value.

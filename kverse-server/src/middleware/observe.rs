@@ -1,6 +1,5 @@
 //! Counts and times requests, logs those that failed, and passes their ids on.
 
-use std::error::Error as StdError;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -214,17 +213,7 @@ fn log(response: &ServiceResponse, route: &str, request_id: &HeaderValue) {
         status = response.status().as_u16(),
         code = failure.map_or("unknown", Failure::code),
         request_id = request_id.to_str().unwrap_or_default(),
-        error = failure.map(causes).unwrap_or_default(),
+        error = failure.map(Failure::causes).unwrap_or_default(),
         "request failed"
     );
-}
-
-fn causes(failure: &Failure) -> String {
-    let mut text = failure.to_string();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::common::{ROOT, Server, problem};
 
 /// A request, and the verbs that it needs for `a/`.
-const REQUESTS: [(&str, &str, &str, &[Verb]); 27] = [
+const REQUESTS: [(&str, &str, &str, &[Verb]); 29] = [
     ("GET", "/kv/a/k", "", &[Verb::Read]),
     ("HEAD", "/kv/a/k", "", &[Verb::Read]),
     ("GET", "/kv?key=a/k", "", &[Verb::Read]),
@@ -54,6 +54,13 @@ const REQUESTS: [(&str, &str, &str, &[Verb]); 27] = [
         "",
         &[Verb::Watch, Verb::Read],
     ),
+    ("GET", "/export?prefix=a/", "", &[Verb::List, Verb::Read]),
+    (
+        "POST",
+        "/import?prefix=a/",
+        r#"{"key":"a/k","value":"v"}"#,
+        &[Verb::Write],
+    ),
     ("GET", "/stats", "", &[Verb::Monitor]),
     ("GET", "/metrics", "", &[Verb::Monitor]),
     ("GET", "/tokens", "", &[Verb::Admin]),
@@ -70,7 +77,9 @@ const REQUESTS: [(&str, &str, &str, &[Verb]); 27] = [
 async fn ask(server: &Server, token: &str, method: &str, path: &str, body: &'static str) -> u16 {
     let method: Method = method.parse().unwrap();
     let mut request = server.request(method, path, token).body(body);
-    if body.starts_with('{') {
+    if path.starts_with("/import") {
+        request = request.header("Content-Type", "application/x-ndjson");
+    } else if body.starts_with('{') {
         request = request.header("Content-Type", "application/json");
     }
     request.send().await.unwrap().status().as_u16()

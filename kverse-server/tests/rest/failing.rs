@@ -16,7 +16,7 @@ use crate::common::Server;
 
 /// A store whose disk has gone: it can be read but not written.
 #[derive(Debug, Default)]
-struct ReadOnly(MemoryStore);
+pub(crate) struct ReadOnly(MemoryStore);
 
 fn failure() -> Error {
     let cause = std::io::Error::other("/secret/path is read-only");

@@ -19,3 +19,4 @@ mod shutdown;
 mod starting;
 mod telemetry;
 mod tls;
+mod transfer;

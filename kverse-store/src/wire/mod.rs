@@ -10,6 +10,7 @@ mod options;
 mod problem;
 mod service;
 mod tokens;
+mod transfer;
 mod value;
 
 pub use self::changes::{ChangeResponse, ChangesResponse};
@@ -24,4 +25,5 @@ pub use self::tokens::{
     CreateTokenRequest, IssuedTokenResponse, RotateTokenRequest, SelfResponse, TokensResponse,
     parse_duration,
 };
+pub use self::transfer::{EntryLine, ImportError, ImportReport};
 pub use self::value::{decode_value, encode_value};

@@ -3,6 +3,8 @@
 use kverse_core::{Error, ErrorKind, Version};
 use serde::{Deserialize, Serialize};
 
+use super::ImportReport;
+
 /// A problem body: RFC 9457, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -29,6 +31,9 @@ pub struct Problem {
     /// The index of the operation that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<usize>,
+    /// What an import had done before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportReport>,
 }
 
 impl Problem {
@@ -44,6 +49,7 @@ impl Problem {
             actual: error.actual(),
             current_version: error.current_version(),
             operation: error.operation(),
+            import: None,
         }
     }
 }

@@ -1,0 +1,72 @@
+//! Files that are written whole or not at all.
+
+use std::fs::{self, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::exit::{Exit, Failure};
+
+/// A file that gets its name when it is complete; until then, and if that never comes, what had the name before keeps it.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl NewFile {
+    /// A file that is to have this path, and where that is a symbolic link, the one that it leads to.
+    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+        let path = match fs::canonicalize(path) {
+            Ok(existing) if existing.is_file() => existing,
+            Ok(_) => {
+                return Err(Failure::usage(format!(
+                    "{} is not a regular file: write to it by redirecting standard output",
+                    path.display()
+                )));
+            }
+            Err(_) => path.to_owned(),
+        };
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new()
+            .prefix(".kverse-")
+            .suffix(".part")
+            // As for any new file: the umask decides.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)
+            .map_err(|error| cannot_write(&path, &error))?;
+        Ok(Self {
+            path,
+            file: BufWriter::new(file),
+        })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    /// Gives the file its name, once it is on the disk.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        let Self { path, file } = self;
+        let named = || {
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        named().map_err(|error| cannot_write(&path, &error))
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(
+        Exit::Error,
+        format!("cannot write {}: {error}", path.display()),
+    )
+}

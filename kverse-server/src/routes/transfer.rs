@@ -1,0 +1,129 @@
+//! Everything out, and in, as lines of JSON.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{Method, Version};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use kverse_core::{KvStore, Prefix};
+use kverse_store::tokens::Verb;
+use kverse_store::transfer::{Export, Import, OnConflict};
+
+use super::Answer;
+use crate::error::Failure;
+use crate::extract::{APPLICATION_NDJSON, query, refuse_conditions, require_lines, unreadable};
+use crate::state::State;
+
+/// `GET /export`
+pub(crate) async fn export(request: HttpRequest, state: Data<State>) -> Answer {
+    let [prefix] = query(&request, ["prefix"])?;
+    let prefix = Prefix::new(prefix.unwrap_or_default())?;
+    let mut lines = Lines {
+        export: Export::new(prefix.clone()),
+        prefix,
+        request: request.clone(),
+        state,
+    };
+    // A refusal, and a store that cannot serve, are told by the status while there still is one to choose.
+    lines.store()?;
+    if request.version() < Version::HTTP_11 {
+        return Err(Failure::upgrade_required(
+            "an export needs HTTP/1.1: in HTTP/1.0 one that failed looks like a whole one",
+        ));
+    }
+    let first = lines.next().await?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, APPLICATION_NDJSON))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    if request.method() == Method::HEAD {
+        // The body of a HEAD is drawn up to its end, and thrown away.
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Failure>>()));
+    }
+    let rest = stream::try_unfold(lines, Lines::rest);
+    Ok(response.streaming(stream::iter(first.map(Ok)).chain(rest)))
+}
+
+/// What an export asks for when the client has taken what it gave before.
+struct Lines {
+    export: Export,
+    prefix: Prefix,
+    request: HttpRequest,
+    state: Data<State>,
+}
+
+impl Lines {
+    /// The store, as long as the request may read it: that may end before a long export does.
+    fn store(&self) -> Result<&Arc<dyn KvStore>, Failure> {
+        self.state
+            .authorize(&self.request, Verb::List, &self.prefix)?;
+        self.state
+            .authorize(&self.request, Verb::Read, &self.prefix)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let store = Arc::clone(self.store()?);
+        let chunk = self.export.next(store.as_ref()).await?;
+        Ok(chunk.map(|chunk| chunk.lines))
+    }
+
+    /// A failure breaks the connection off, so that the client does not take a part for the whole.
+    async fn rest(mut self) -> Result<Option<(Bytes, Self)>, Failure> {
+        match self.next().await {
+            Ok(lines) => Ok(lines.map(|lines| (lines, self))),
+            Err(failure) => {
+                let (code, error) = (failure.code(), failure.causes());
+                tracing::error!(code, error, "export broken off");
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// `POST /import`
+pub(crate) async fn import(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
+    let [on_conflict, prefix] = query(&request, ["on_conflict", "prefix"])?;
+    let on_conflict = match on_conflict {
+        Some(on_conflict) => on_conflict.parse()?,
+        None => OnConflict::default(),
+    };
+    let prefix = Prefix::new(prefix.unwrap_or_default())?;
+    state.authorize(&request, Verb::Write, &prefix)?;
+    refuse_conditions(request.headers())?;
+    require_lines(&request)?;
+    let mut import = Import::new(state.limits, on_conflict).with_prefix(prefix.clone());
+    let store = || state.authorize(&request, Verb::Write, &prefix);
+    match read(&mut import, payload, &state, store).await {
+        Ok(()) => Ok(HttpResponse::Ok().json(import.report())),
+        Err(failure) => Err(failure.of_import(import.report().clone())),
+    }
+}
+
+/// Imports a body of any length. It may take as long as it likes, but not stop for longer than a body may take elsewhere.
+/// Asks for the store with each piece: the permission may end before a long import does.
+async fn read<'a>(
+    import: &mut Import,
+    mut payload: Payload,
+    state: &State,
+    store: impl Fn() -> Result<&'a Arc<dyn KvStore>, Failure>,
+) -> Result<(), Failure> {
+    let failure = loop {
+        match tokio::time::timeout(state.body_timeout, payload.next()).await {
+            Ok(Some(Ok(piece))) => import.push(store()?, &piece).await?,
+            Ok(Some(Err(error))) => break unreadable(error),
+            Ok(None) => return Ok(import.finish(store()?).await?),
+            Err(_) => {
+                break Failure::request_timeout(format!(
+                    "nothing of the body arrived within {:?}",
+                    state.body_timeout
+                ));
+            }
+        }
+    };
+    // A line that broke off is not stored, even if it looks whole.
+    import.flush(store()?).await?;
+    Err(failure)
+}
