@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::SqliteConnection;
 use kverse_core::{
-    ChangePage, ChangePosition, ChangesOptions, Error, ErrorKind, Key, Result, Timestamp, Version,
+    ChangePage, ChangePosition, ChangesOptions, Error, Key, Result, Timestamp, Version,
 };
 
 use super::error::SqliteError;
@@ -70,30 +70,19 @@ impl Feed {
         }))
     }
 
-    /// Adds a commit to the SQL transaction; it counts once that is committed: see [`committed`](Self::committed). On a full
-    /// disk the changes before it make room: the feed must not keep out what can be stored, such as deletes.
+    /// Adds a commit to the SQL transaction; it counts once that is committed: see [`committed`](Self::committed).
     pub(super) fn add(
         &self,
         connection: &mut SqliteConnection,
         now: Timestamp,
         records: &[Record],
-    ) -> Result<(), SqliteError> {
-        let row = (
-            change::number.eq(self.next),
-            change::told_at.eq(to_i64(now.as_micros())),
-            change::records.eq(encode(records)),
-        );
-        let insert = diesel::insert_into(change::table).values(&row);
-        let Err(error) = insert.execute(connection) else {
-            return Ok(());
-        };
-        let error = Error::from(SqliteError::from(error));
-        if error.kind() != ErrorKind::StorageFull {
-            return Err(error.into());
-        }
-        self.remove_until(connection, self.next - 1)?;
+    ) -> QueryResult<()> {
         diesel::insert_into(change::table)
-            .values(&row)
+            .values((
+                change::number.eq(self.next),
+                change::told_at.eq(to_i64(now.as_micros())),
+                change::records.eq(encode(records)),
+            ))
             .execute(connection)?;
         Ok(())
     }
@@ -123,6 +112,11 @@ impl Feed {
             return Ok(0);
         };
         self.remove_until(connection, *last)
+    }
+
+    /// Removes all commits; how many.
+    pub(super) fn clear(&self, connection: &mut SqliteConnection) -> QueryResult<usize> {
+        self.remove_until(connection, self.next - 1)
     }
 
     fn remove_until(&self, connection: &mut SqliteConnection, last: i64) -> QueryResult<usize> {
@@ -160,7 +154,9 @@ pub(super) fn load_changes(
         // Changes of the first commit that were read before do not count.
         let mut budget = budget(options).saturating_add(since.index() as usize);
         // After the last change of a commit stands the second place of its number.
-        let from = since.order() + u64::from(since.sequence() > 0);
+        let from = since
+            .order()
+            .saturating_add(u64::from(since.sequence() > 0));
         let (mut commits, mut more) = (Vec::new(), false);
         let rows = change::table
             .filter(change::number.ge(to_i64(from)))

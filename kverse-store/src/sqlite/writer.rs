@@ -8,7 +8,8 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use kverse_core::{
-    ChangeKind, Clock, Error, ErrorKind, Key, Limits, OperationOutcome, Result, Stats, WriteOutcome,
+    ChangeKind, Clock, Error, ErrorKind, Key, Limits, OperationOutcome, Result, Stats, Write,
+    WriteAction, WriteOutcome,
 };
 
 use super::connection::MAX_WAL_BYTES;
@@ -186,11 +187,44 @@ impl Writer {
     fn change_apart(&mut self, change: Change) {
         match change {
             Change::Write { writes, reply } => {
-                let write = |write| self.commit_alone(|transaction| transaction.write(write));
+                let write = |write| self.write_apart(write);
                 reply.send(Ok(writes.iter().map(write).collect()));
             }
             Change::Transact { operations, reply } => {
                 reply.send(self.commit_alone(|transaction| transaction.transact(&operations)));
+            }
+        }
+    }
+
+    /// A delete has a change to tell, and with the disk full the changes before it make room for that.
+    fn write_apart(&mut self, write: &Write) -> Result<WriteOutcome> {
+        let done = self.commit_alone(|transaction| transaction.write(write));
+        match done {
+            Err(error)
+                if error.kind() == ErrorKind::StorageFull
+                    && write.action == WriteAction::Delete
+                    && self.clear_feed() =>
+            {
+                self.commit_alone(|transaction| transaction.write(write))
+            }
+            done => done,
+        }
+    }
+
+    /// Whether that makes room.
+    fn clear_feed(&mut self) -> bool {
+        match self.with_feed(|feed, transaction| feed.clear(transaction.connection)) {
+            Ok(0) => false,
+            Ok(commits) => {
+                tracing::warn!(
+                    commits,
+                    "the disk is full: changes were removed before their time"
+                );
+                true
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot make room");
+                false
             }
         }
     }
@@ -283,15 +317,24 @@ impl Writer {
 
     /// Removes some of the feed that is too old.
     fn compact(&mut self) -> Result<u64, SqliteError> {
+        let limit = SWEEP_ROWS as i64;
+        let compacted = self.with_feed(|feed, transaction| {
+            feed.compact(transaction.connection, transaction.now, limit)
+        });
+        Ok(compacted? as u64)
+    }
+
+    /// Removes something from the feed, if it is kept; how much.
+    fn with_feed(
+        &mut self,
+        remove: impl FnOnce(&Feed, &mut Transaction<'_>) -> diesel::QueryResult<usize>,
+    ) -> Result<usize, SqliteError> {
         let Some(feed) = self.feed.take() else {
             return Ok(0);
         };
-        let compacted = self.commit(|transaction| {
-            let limit = SWEEP_ROWS as i64;
-            Ok(feed.compact(transaction.connection, transaction.now, limit)?)
-        });
+        let removed = self.commit(|transaction| Ok(remove(&feed, transaction)?));
         self.feed = Some(feed);
-        Ok(compacted? as u64)
+        removed
     }
 
     /// Turns some expired entries into tombstones; whether there may be more.

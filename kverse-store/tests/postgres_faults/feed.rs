@@ -74,9 +74,10 @@ async fn a_transaction_that_waited_is_told_after_the_one_it_waited_for() {
         Arc::new(PostgresStore::open(config.clone()).await.unwrap()),
         Arc::new(PostgresStore::open(config).await.unwrap()),
     ];
+    let mut start = now(&stores[0]).await;
     for transaction in [false, true] {
         stores[0].put(&key("held"), "0").await.unwrap();
-        let start = now(&stores[0]).await;
+        start = follow(&stores[0], start, 1).await[0].position;
         let holder = begin(&database).await;
         let hold = "SELECT FROM kv WHERE key = 'held' FOR UPDATE";
         holder.batch_execute(hold).await.unwrap();
@@ -124,6 +125,7 @@ async fn a_transaction_that_waited_is_told_after_the_one_it_waited_for() {
         assert_eq!(keys, ["shared", "first", "held", "shared"]);
         assert_eq!(changes[0].version, early.version);
         assert!(changes[3].version > early.version);
+        start = changes[3].position;
     }
 }
 
