@@ -170,7 +170,12 @@ fn keys_are_deleted_by_prefix_if_somebody_confirms() {
         (&"a/".into(), &2.into())
     );
     assert_eq!(cli(&server.url, &["list"]).text(), "a\na0\n");
-    cli(&server.url, &["delete", "--prefix", "", "--yes"]).text();
+    let everything = cli(&server.url, &["delete", "--prefix", "", "--yes"]);
+    assert_eq!((everything.code, everything.stdout.len()), (Some(0), 0));
+    assert!(
+        everything.stderr.contains("deleted 2 keys"),
+        "{everything:?}"
+    );
     assert_eq!(cli(&server.url, &["list"]).text(), "");
 }
 

@@ -47,9 +47,10 @@ pub(super) async fn delete(
             Err(error) => break Err(error.into()),
         }
     };
-    complain(&format!("{} deleted", keys(deleted)));
     if output.is_json() {
         output.json(&Deleted { prefix, deleted })?;
+    } else {
+        complain(&format!("deleted {}", keys(deleted)));
     }
     done
 }
