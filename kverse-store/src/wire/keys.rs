@@ -7,6 +7,7 @@ use super::{decode_value, encode_value};
 
 /// The answer of `GET /keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeysResponse {
     /// The keys, in byte order.
     pub keys: Vec<KeyResponse>,
@@ -36,6 +37,7 @@ pub struct DeletedResponse {
 
 /// One key of `GET /keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyResponse {
     /// The key.
     pub key: Key,

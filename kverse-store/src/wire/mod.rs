@@ -18,6 +18,8 @@ pub use self::keys::{CountResponse, DeletedResponse, KeyResponse, KeysResponse};
 pub use self::operation::{
     BatchRequest, BatchResponse, OperationName, OperationRequest, OperationResponse,
 };
+#[cfg(feature = "openapi")]
+pub use self::options::Ttl;
 pub use self::options::{parse_precondition, parse_ttl, with_idempotency_key};
 pub use self::problem::Problem;
 pub use self::service::{CheckResponse, ReadyResponse, StatsResponse};

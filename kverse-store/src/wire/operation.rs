@@ -12,6 +12,7 @@ use super::{Problem, decode_value, encode_value};
 
 /// The body of `POST /batch` and `POST /transaction`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BatchRequest {
     /// The operations, done in this order.
@@ -20,6 +21,7 @@ pub struct BatchRequest {
 
 /// What an operation of a batch or transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OperationName {
     /// Reads a key.
@@ -34,6 +36,7 @@ pub enum OperationName {
 
 /// One operation of a batch or transaction. A field that its `op` has no use for is refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OperationRequest {
     /// What to do.
@@ -210,6 +213,7 @@ impl From<&Operation> for OperationRequest {
 
 /// The answer of `POST /batch` and `POST /transaction`: the results in the order of the operations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchResponse {
     /// One result an operation.
     pub results: Vec<OperationResponse>,
@@ -217,6 +221,7 @@ pub struct BatchResponse {
 
 /// What an operation of a batch or transaction found or did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationResponse {
     /// The status that the operation has as a request of its own: 200, 201, 204, 404, 412, 413, … A get is answered with
     /// 413, too, if the values found so far are more than `max_batch_bytes`: ask for the rest in another batch.

@@ -26,6 +26,20 @@ pub fn parse_precondition(
     }
 }
 
+/// What [`parse_ttl`] reads, as a schema. Not all that matches the pattern is a time to live: it does not know the units.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(
+    value_type = String,
+    format = "kverse-ttl",
+    pattern = r"^(none|keep|[0-9]+|([0-9]+(\.[0-9]+)? *[a-zA-Zµ]+ *)+)$",
+    description = "How long an entry lives: seconds, a duration with units (`90s`, `1h30m`, `250ms`), `none` for ever, or \
+        `keep` for as long as the entry that it replaces. More than 0, at most 100 years.",
+    examples("1h30m"),
+)]
+#[expect(dead_code, reason = "described, never constructed")]
+pub struct Ttl(String);
+
 /// How long an entry lives: seconds (`90`), a duration with units (`90s`, `1h30m`, `250ms`), `none` for ever, or `keep` for
 /// as long as the entry that it replaces. More than 0, at most 100 years.
 ///
