@@ -4,6 +4,8 @@
 //! [`parameters`], [`problems`] (the answers that are not a success) and [`schemas`]. A type
 //! that stands only in a header or a parameter is listed in [`Api`], too: such types are not found by themselves.
 
+mod nulls;
+pub(crate) mod operations;
 pub(crate) mod parameters;
 pub(crate) mod problems;
 pub(crate) mod schemas;
@@ -11,13 +13,15 @@ pub(crate) mod schemas;
 use kverse_core::{CacheStatus, Key, Prefix, Timestamp};
 use kverse_store::wire::Ttl;
 use serde_json::Value;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Object, Ref, RefOr, Schema, Type};
-use utoipa::{Modify, OpenApi};
+use utoipa::{IntoResponses, Modify, OpenApi};
 
+use self::nulls::NoNulls;
+use self::problems::AccessProblems;
 use self::schemas::EntityTag;
-use crate::routes::{batch, docs, health, keys, kv, raw, stats};
+use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,6 +38,7 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats};
         raw::get, raw::put, raw::delete,
         keys::list,
         batch::batch, batch::transaction,
+        tokens::create, tokens::list, tokens::own, tokens::revoke, tokens::rotate,
         stats::stats, stats::limits, stats::metrics,
         health::health, health::livez, health::readyz,
         docs::openapi, docs::page, docs::file, crate::dashboard::page,
@@ -41,12 +46,13 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats};
     tags(
         (name = "values", description = "One key"),
         (name = "keys", description = "Many keys"),
+        (name = "tokens", description = "Who may do what"),
         (name = "service", description = "The state of the service"),
         (name = "pages", description = "For people"),
     ),
     components(schemas(EntityTag, CacheStatus, Key, Prefix, Timestamp, Ttl)),
     security((), ("bearer" = [])),
-    modifiers(&Shared, &Heads)
+    modifiers(&NoNulls, &Shared, &Heads)
 )]
 struct Api;
 
@@ -88,8 +94,29 @@ impl Modify for Shared {
         for item in api.paths.paths.values_mut() {
             let parameters = item.parameters.get_or_insert_default();
             parameters.push(RefOr::Ref(Ref::new(&reference)));
+            for operation in operations_of(item) {
+                for (status, response) in AccessProblems::responses() {
+                    operation
+                        .responses
+                        .responses
+                        .entry(status)
+                        .or_insert(response);
+                }
+            }
         }
     }
+}
+
+/// The operations of a path.
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let operations = [
+        &mut item.get,
+        &mut item.head,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+    ];
+    operations.into_iter().flatten()
 }
 
 /// Lists the values that `code` of a problem can have.
@@ -98,6 +125,7 @@ fn name_codes(components: &mut Components) {
         && let Some(RefOr::T(Schema::Object(code))) = problem.properties.get_mut("code")
     {
         let codes = problems::TABLE.iter().flat_map(|(_, codes)| *codes);
+        code.description = Some("What is wrong, for a program.".to_owned());
         code.enum_values = Some(codes.copied().map(Value::from).collect());
     }
 }

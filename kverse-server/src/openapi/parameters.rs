@@ -7,6 +7,8 @@ use kverse_core::Key;
 use kverse_store::wire::Ttl;
 use utoipa::IntoParams;
 
+use super::schemas::AnyVersion;
+
 /// A key in the path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -51,6 +53,7 @@ pub(crate) struct ReadHeaders {
     /// `*` or a list of versions as `ETag` gave them: if the key has one of them, the answer is 304 without the value.
     #[param(
         rename = "If-None-Match",
+        format = "kverse-version-tags",
         pattern = r#"^(\*|(W/)?"[ !#-~]*"(, *(W/)?"[ !#-~]*")*)$"#,
         example = json!("\"1767225600000000\"")
     )]
@@ -70,8 +73,8 @@ pub(crate) struct WriteHeaders {
     )]
     if_match: Option<String>,
     /// `*`: the key must not exist. Not together with `If-Match`.
-    #[param(rename = "If-None-Match", pattern = r"^\*$", example = "*")]
-    if_none_match: Option<String>,
+    #[param(rename = "If-None-Match", inline)]
+    if_none_match: Option<AnyVersion>,
     /// A retry with the same key and the same request returns the first answer instead of writing again.
     #[param(
         rename = "Idempotency-Key",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use utoipa::openapi::schema::{AllOf, Schema};
+use utoipa::openapi::schema::{AllOf, Schema, SchemaType};
 use utoipa::openapi::{Content, Header, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 use utoipa::{IntoResponses, ToResponse};
 
@@ -41,15 +41,24 @@ macro_rules! problems {
 }
 
 problems! {
-    400 BadRequest ["malformed_json", "malformed_body", "incomplete_body", "malformed_header", "malformed_condition"]
-        "The syntax of the request is wrong."
+    400 BadRequest [
+        "malformed_json", "malformed_body", "incomplete_body", "malformed_header", "malformed_condition", "token_in_url",
+        "malformed_credentials"
+    ] "The syntax of the request is wrong."
+    401 Unauthenticated ["missing_token", "invalid_token", "unauthenticated"] "No access token, or one that is unknown, revoked or expired."
+    403 Forbidden [
+        "forbidden_read", "forbidden_write", "forbidden_delete", "forbidden_list", "forbidden_watch", "forbidden_monitor",
+        "forbidden_admin", "forbidden"
+    ] "The access token does not grant this here."
     404 NotFound ["not_found"] "The key does not exist, or nothing is at this path."
     408 RequestTimeout ["request_timeout"] "The body did not arrive in time."
     409 Conflict ["conflict"] "An operation of a transaction cannot be done, so none was."
+    410 Gone ["gone"] "What is asked for is not kept any more."
     412 PreconditionFailed ["precondition_failed"] "`If-Match` or `If-None-Match` does not hold."
     413 TooLarge ["too_large"] "Over one of the limits that `/limits` publishes."
     415 UnsupportedMediaType ["unsupported_media_type"] "A body of another type is needed."
     422 InvalidInput ["invalid_input"] "The request is well-formed but makes no sense."
+    429 TooManyRequests ["too_many_requests"] "Over the rate; try again after `Retry-After` seconds."
     500 Internal ["internal", "corrupt"] "A defect, or data that cannot be read back."
     501 Unsupported ["unsupported"] "This store cannot do it."
     503 Unavailable ["unavailable"] "Nothing was stored; try again after `Retry-After` seconds."
@@ -74,6 +83,8 @@ macro_rules! sets {
 }
 
 sets! {
+    /// What any request may be answered with, before it gets to its route.
+    AccessProblems: BadRequest Unauthenticated Forbidden TooManyRequests Internal Unavailable Timeout;
     /// What any call on the store may come to.
     StoreProblems: InvalidInput Internal Unavailable Timeout;
     /// The same with headers or parameters that are checked.
@@ -88,7 +99,10 @@ sets! {
 
 /// The answer with a status: a problem body that has this status and one of these codes.
 fn response(status: u16, description: &str, codes: &[&str]) -> Response {
-    let only = |values: Vec<Value>| Object::builder().enum_values(Some(values)).build();
+    let only = |values: Vec<Value>| {
+        let any = Object::builder().schema_type(SchemaType::AnyValue);
+        any.enum_values(Some(values)).build()
+    };
     let narrowed = Object::builder()
         .property("status", only(vec![status.into()]))
         .property(
@@ -102,7 +116,10 @@ fn response(status: u16, description: &str, codes: &[&str]) -> Response {
     let mut response = ResponseBuilder::new()
         .description(description)
         .content(PROBLEM_JSON, content);
-    if status == 503 {
+    if matches!(status, 401 | 403) {
+        response = response.header("WWW-Authenticate", Header::default());
+    }
+    if matches!(status, 429 | 503) {
         let seconds = Header::new(Object::with_type(Type::Integer));
         response = response.header("Retry-After", seconds);
     }

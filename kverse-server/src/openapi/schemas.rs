@@ -9,6 +9,13 @@ use utoipa::ToSchema;
 #[schema(value_type = String, pattern = r#"^"[0-9]+"$"#, examples("\"1767225600000000\""))]
 pub(crate) struct EntityTag(String);
 
+/// `*`.
+#[derive(ToSchema)]
+pub(crate) enum AnyVersion {
+    #[serde(rename = "*")]
+    Any,
+}
+
 /// `ok`.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -18,8 +25,10 @@ pub(crate) enum Ok {
 
 /// That it is done, or that the service works.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(examples(json!({"status": "ok"})))]
 pub(crate) struct OkResponse {
+    #[schema(inline)]
     status: Ok,
 }
 

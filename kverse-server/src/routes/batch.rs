@@ -10,13 +10,14 @@ use kverse_core::{
     ReadOutcome, Write, WriteAction, WriteOutcome,
 };
 use kverse_store::tokens::Verb;
-use kverse_store::wire::{BatchRequest, BatchResponse, OperationRequest, OperationResponse};
+use kverse_store::wire::{BatchResponse, OperationRequest, OperationResponse};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Answer;
 use crate::error::{Failure, problem};
 use crate::extract::{RequestIdentity, json_body, parse_json, query, refuse_conditions};
+use crate::openapi::operations::{BatchBody, TransactionBody};
 use crate::openapi::problems::{
     BodyProblems, Conflict, PreconditionFailed, Unsupported, WriteProblems,
 };
@@ -36,7 +37,7 @@ const OPERATION_OVERHEAD: usize = 8192;
     path = "/batch",
     operation_id = "batch",
     tag = "keys",
-    request_body = BatchRequest,
+    request_body = BatchBody,
     responses((status = 200, description = "A result for each operation.", body = BatchResponse), WriteProblems, BodyProblems)
 )]
 pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
@@ -168,7 +169,7 @@ async fn write_all(
     path = "/transaction",
     operation_id = "transaction",
     tag = "keys",
-    request_body = BatchRequest,
+    request_body = TransactionBody,
     responses(
         (status = 200, description = "All are done: a result for each.", body = BatchResponse),
         WriteProblems,

@@ -1,5 +1,6 @@
 //! The drop-in routes: the key in the query or in JSON, and the raw forms of the same path.
 
+use actix_web::body::BoxBody;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -24,6 +25,8 @@ use crate::state::State;
 
 /// What the JSON form of a put may have beside key and value, and its syntax, in bytes.
 const JSON_OVERHEAD: usize = 4096;
+/// What every put is answered with.
+const STORED: &str = r#"{"status":"ok"}"#;
 
 /// A key, the text to store under it, and how long.
 #[derive(Deserialize, ToSchema)]
@@ -146,6 +149,7 @@ fn value_json(value: &[u8]) -> Result<Vec<u8>, Failure> {
         (
             status = 201,
             description = "Stored, with a body other than JSON: the key did not exist.",
+            content((OkResponse = "application/json")),
             headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
         ),
         KeyWriteProblems,
@@ -156,15 +160,16 @@ pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<Stat
     let [key, ttl] = query(&request, ["key", "ttl"])?;
     let content_type = content_type(&request)?;
     match (content_type, key) {
-        (Some(other), Some(key)) if !is_json(other) => {
+        (content_type, Some(key)) if !content_type.is_some_and(is_json) => {
             let key = required_key(Some(key))?;
-            raw::put_key(&request, payload, &state, key, ttl.as_deref()).await
+            let stored = raw::put_key(&request, payload, &state, key, ttl.as_deref()).await?;
+            // One path, one body, whatever was sent.
+            let mut response = stored.set_body(BoxBody::new(STORED));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            Ok(response)
         }
-        (None, Some(key)) => {
-            let key = required_key(Some(key))?;
-            raw::put_key(&request, payload, &state, key, ttl.as_deref()).await
-        }
-        (Some(_), Some(_)) => Err(Failure::invalid(
+        (_, Some(_)) => Err(Failure::invalid(
             "a JSON body has the key in it, not in the query; to store JSON as a value use /kv/{key}",
         )),
         (Some(other), None) if !is_json(other) => Err(Failure::invalid(
@@ -192,7 +197,7 @@ async fn put_json(request: &HttpRequest, payload: Payload, state: &State) -> Ans
     let mut response = HttpResponse::Ok();
     entry::written(&mut response, &outcome);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    Ok(response.body(r#"{"status":"ok"}"#))
+    Ok(response.body(STORED))
 }
 
 /// Changes when an entry ends, without its value

@@ -14,6 +14,7 @@ pub struct KeysResponse {
     /// The folders: the common beginnings of keys that a delimiter folds together, in byte order.
     pub common_prefixes: Vec<Prefix>,
     /// Where the next page starts; `null` on the last page.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub cursor: Option<String>,
 }
 
@@ -46,8 +47,10 @@ pub struct KeyResponse {
     /// The size of its value in bytes.
     pub size: u64,
     /// The media type of its value.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub content_type: Option<ContentType>,
     /// When the entry ends.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub expires_at: Option<Timestamp>,
     /// With `include=value`: the value, if it is UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,6 @@ use super::{Problem, decode_value, encode_value};
 
 /// The body of `POST /batch` and `POST /transaction`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BatchRequest {
     /// The operations, done in this order.
@@ -21,7 +20,6 @@ pub struct BatchRequest {
 
 /// What an operation of a batch or transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OperationName {
     /// Reads a key.
@@ -36,7 +34,6 @@ pub enum OperationName {
 
 /// One operation of a batch or transaction. A field that its `op` has no use for is refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OperationRequest {
     /// What to do.
