@@ -34,9 +34,9 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens};
             defaults; `/limits` has those in force."
     ),
     paths(
-        kv::get, kv::put, kv::delete,
-        raw::get, raw::put, raw::delete,
-        keys::list,
+        kv::get, kv::put, kv::patch, kv::delete,
+        raw::get, raw::put, raw::patch, raw::delete,
+        keys::list, keys::delete,
         batch::batch, batch::transaction,
         tokens::create, tokens::list, tokens::own, tokens::revoke, tokens::rotate,
         stats::stats, stats::limits, stats::metrics,
@@ -114,6 +114,7 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
         &mut item.head,
         &mut item.put,
         &mut item.post,
+        &mut item.patch,
         &mut item.delete,
     ];
     operations.into_iter().flatten()

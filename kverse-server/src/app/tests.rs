@@ -54,7 +54,11 @@ fn sample(method: &Method, route: &str) -> (String, &'static str, &'static str) 
         ),
         _ => (route, "", ""),
     };
-    (path.replace("{id}", "abc").replace("{file}", "index.css"), content_type, body)
+    (
+        path.replace("{id}", "abc").replace("{file}", "index.css"),
+        content_type,
+        body,
+    )
 }
 
 fn request(method: &Method, route: &str, token: Option<&str>) -> TestRequest {
@@ -130,7 +134,11 @@ fn every_route_is_in_the_document_with_its_methods() {
     served.insert(("/kv/{key}", KEY));
     let served: BTreeSet<String> = served
         .into_iter()
-        .flat_map(|(path, methods)| methods.split(", ").map(move |method| format!("{method} {path}")))
+        .flat_map(|(path, methods)| {
+            methods
+                .split(", ")
+                .map(move |method| format!("{method} {path}"))
+        })
         .collect();
     let document: Value = serde_json::from_str(&openapi::json().unwrap()).unwrap();
     let mut described = BTreeSet::new();

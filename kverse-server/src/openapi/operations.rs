@@ -35,6 +35,8 @@ enum BatchOperation {
     Get(GetOperation),
     PutText(PutTextOperation),
     PutBytes(PutBytesOperation),
+    TouchFor(TouchForOperation),
+    TouchUntil(TouchUntilOperation),
     Delete(DeleteOperation),
 }
 
@@ -44,6 +46,8 @@ enum TransactionOperation {
     Get(ConditionalGetOperation),
     PutText(PutTextOperation),
     PutBytes(PutBytesOperation),
+    TouchFor(TouchForOperation),
+    TouchUntil(TouchUntilOperation),
     Delete(DeleteOperation),
 }
 
@@ -57,6 +61,12 @@ enum Get {
 #[serde(rename_all = "lowercase")]
 enum Put {
     Put,
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Touch {
+    Touch,
 }
 
 #[derive(ToSchema)]
@@ -135,6 +145,34 @@ struct PutBytesOperation {
     ttl: Option<Ttl>,
     /// When the entry ends. Not together with `ttl`.
     expires_at: Option<Timestamp>,
+    if_match: Option<IfMatch>,
+    /// The key must not exist. Not together with `if_match`.
+    if_none_match: Option<AnyVersion>,
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Changes how long an entry lives, without its value.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TouchForOperation {
+    #[schema(inline)]
+    op: Touch,
+    key: Key,
+    ttl: Ttl,
+    if_match: Option<IfMatch>,
+    /// The key must not exist. Not together with `if_match`.
+    if_none_match: Option<AnyVersion>,
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Changes when an entry ends, without its value.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TouchUntilOperation {
+    #[schema(inline)]
+    op: Touch,
+    key: Key,
+    expires_at: Timestamp,
     if_match: Option<IfMatch>,
     /// The key must not exist. Not together with `if_match`.
     if_none_match: Option<AnyVersion>,

@@ -3,11 +3,11 @@
 //! The types only describe what the extractors of [`crate::extract`] read.
 #![expect(dead_code, reason = "described, never constructed")]
 
-use kverse_core::Key;
+use kverse_core::{Key, Prefix};
 use kverse_store::wire::Ttl;
 use utoipa::IntoParams;
 
-use super::schemas::AnyVersion;
+use super::schemas::{AnyVersion, Include};
 
 /// A key in the path.
 #[derive(IntoParams)]
@@ -37,6 +37,55 @@ pub(crate) struct OptionalKeyQuery {
     key: Option<Key>,
 }
 
+/// The query of `GET /keys`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Only keys that begin so.
+    #[param(example = "user/")]
+    prefix: Option<Prefix>,
+    /// Only keys after this one. Not together with `cursor`.
+    start_after: Option<Key>,
+    /// The `cursor` of the page before, with the same `prefix` and `delimiter`.
+    #[param(format = "kverse-cursor", pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
+    /// Keys that have this text after the prefix are not listed, but the folders that they are in, as `common_prefixes`.
+    #[param(
+        example = "/",
+        format = "kverse-key",
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^[^\x00]*$"
+    )]
+    delimiter: Option<String>,
+    /// At most this many keys and folders. A page may have fewer and not be the last.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u16>,
+    /// The page ends once its keys and values reach this many bytes.
+    #[param(minimum = 1, maximum = 4_194_304)]
+    max_bytes: Option<u32>,
+    /// What else to answer beside the keys.
+    #[param(inline)]
+    include: Option<Include>,
+    /// `true`: how many keys there are, instead of the keys. Together with `prefix`, `start_after` and `cursor` only.
+    count: Option<bool>,
+}
+
+/// The query of `DELETE /keys`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeleteQuery {
+    /// The keys that begin so are deleted.
+    #[param(example = "tmp/")]
+    prefix: Prefix,
+    /// The same as `prefix`; `*` for the empty one.
+    #[param(example = "tmp/")]
+    confirm: String,
+    /// The `cursor` of the answer before, with the same `prefix`.
+    #[param(format = "kverse-cursor", pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
+}
+
 /// How long an entry lives.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -46,10 +95,18 @@ pub(crate) struct TtlQuery {
     ttl: Option<Ttl>,
 }
 
-/// The condition of a read.
+/// The conditions of a read.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct ReadHeaders {
+    /// `*` or a list of versions as `ETag` gave them: if the key has none of them, the answer is 412.
+    #[param(
+        rename = "If-Match",
+        format = "kverse-version-tags",
+        pattern = r#"^(\*|(W/)?"[ !#-~]*"(, *(W/)?"[ !#-~]*")*)$"#,
+        example = json!("\"1767225600000000\"")
+    )]
+    if_match: Option<String>,
     /// `*` or a list of versions as `ETag` gave them: if the key has one of them, the answer is 304 without the value.
     #[param(
         rename = "If-None-Match",
@@ -76,6 +133,21 @@ pub(crate) struct WriteHeaders {
     #[param(rename = "If-None-Match", inline)]
     if_none_match: Option<AnyVersion>,
     /// A retry with the same key and the same request returns the first answer instead of writing again.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[!-~]([ -~]*[!-~])?$",
+        example = "6f1f0e1c-order-17"
+    )]
+    idempotency_key: Option<String>,
+}
+
+/// What makes the retry of many operations harmless.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct BatchHeaders {
+    /// A retry with the same key and the same body returns the first answer of each write instead of writing again.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,

@@ -89,6 +89,8 @@ sets! {
     StoreProblems: InvalidInput Internal Unavailable Timeout;
     /// The same with headers or parameters that are checked.
     ReadProblems: StoreProblems BadRequest TooLarge;
+    /// The same for a read of one key.
+    KeyReadProblems: ReadProblems NotFound PreconditionFailed;
     /// The same for what may change something.
     WriteProblems: ReadProblems StorageFull;
     /// The same for a write of one key.

@@ -1,7 +1,7 @@
 //! Schemas of what has no type of its own: texts of headers and parameters, and bodies that are written by hand.
 #![expect(dead_code, reason = "described, never constructed")]
 
-use kverse_store::wire::ReadyResponse;
+use kverse_store::wire::{CountResponse, KeysResponse, ReadyResponse};
 use utoipa::ToSchema;
 
 /// The version of a key in quotes.
@@ -38,6 +38,21 @@ pub(crate) struct OkResponse {
 pub(crate) enum ReadyBody {
     Verbose(ReadyResponse),
     Brief(OkResponse),
+}
+
+/// A page of keys, or with `count` how many there are.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ListBody {
+    Keys(KeysResponse),
+    Count(CountResponse),
+}
+
+/// What a list can have beside the keys.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum Include {
+    Value,
 }
 
 /// The value of a key.

@@ -18,6 +18,7 @@ use super::Answer;
 use crate::error::{Failure, problem};
 use crate::extract::{RequestIdentity, json_body, parse_json, query, refuse_conditions};
 use crate::openapi::operations::{BatchBody, TransactionBody};
+use crate::openapi::parameters::BatchHeaders;
 use crate::openapi::problems::{
     BodyProblems, Conflict, PreconditionFailed, Unsupported, WriteProblems,
 };
@@ -37,6 +38,7 @@ const OPERATION_OVERHEAD: usize = 8192;
     path = "/batch",
     operation_id = "batch",
     tag = "keys",
+    params(BatchHeaders),
     request_body = BatchBody,
     responses((status = 200, description = "A result for each operation.", body = BatchResponse), WriteProblems, BodyProblems)
 )]
@@ -169,6 +171,7 @@ async fn write_all(
     path = "/transaction",
     operation_id = "transaction",
     tag = "keys",
+    params(BatchHeaders),
     request_body = TransactionBody,
     responses(
         (status = 200, description = "All are done: a result for each.", body = BatchResponse),

@@ -19,7 +19,9 @@ use crate::extract::{
     body, content_type, is_json, parse_json, query, required_key, wants_bytes, with_conditions,
 };
 use crate::openapi::parameters::{KeyQuery, OptionalKeyQuery, ReadHeaders, TtlQuery, WriteHeaders};
-use crate::openapi::problems::{BodyProblems, KeyWriteProblems, NotFound, ReadProblems, RequestTimeout};
+use crate::openapi::problems::{
+    BodyProblems, KeyReadProblems, KeyWriteProblems, NotFound, RequestTimeout,
+};
 use crate::openapi::schemas::{EntityTag, OkResponse, ValueResponse};
 use crate::state::State;
 
@@ -73,8 +75,7 @@ struct DeleteResponse<'a> {
             description = "`If-None-Match` has the version of the key.",
             headers(("ETag" = EntityTag), ("KVerse-Cache" = CacheStatus), ("KVerse-Expires-At" = Timestamp)),
         ),
-        ReadProblems,
-        NotFound,
+        KeyReadProblems,
     )
 )]
 pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> Answer {

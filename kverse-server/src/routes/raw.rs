@@ -18,7 +18,9 @@ use crate::extract::{
     with_conditions,
 };
 use crate::openapi::parameters::{KeyPath, ReadHeaders, TtlQuery, WriteHeaders};
-use crate::openapi::problems::{BodyProblems, KeyWriteProblems, NotFound, ReadProblems, RequestTimeout};
+use crate::openapi::problems::{
+    BodyProblems, KeyReadProblems, KeyWriteProblems, NotFound, RequestTimeout,
+};
 use crate::openapi::schemas::EntityTag;
 use crate::state::State;
 
@@ -56,8 +58,7 @@ pub(crate) async fn any(request: HttpRequest, payload: Payload, state: Data<Stat
             description = "`If-None-Match` has the version of the key.",
             headers(("ETag" = EntityTag), ("KVerse-Cache" = CacheStatus), ("KVerse-Expires-At" = Timestamp)),
         ),
-        ReadProblems,
-        NotFound,
+        KeyReadProblems,
     )
 )]
 async fn get(request: &HttpRequest, state: &State) -> Answer {

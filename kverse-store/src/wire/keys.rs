@@ -20,19 +20,23 @@ pub struct KeysResponse {
 
 /// The answer of `GET /keys?count=true`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountResponse {
     /// How many keys there are, up to where the cursor goes on.
     pub count: u64,
     /// Where the count goes on; `null` if these are all.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub cursor: Option<String>,
 }
 
 /// The answer of `DELETE /keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedResponse {
     /// How many keys were deleted.
     pub deleted: u64,
     /// Where the deletion goes on; `null` if it is done.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub cursor: Option<String>,
 }
 

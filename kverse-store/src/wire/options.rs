@@ -81,24 +81,31 @@ pub(super) fn parse_expiry(ttl: Option<&str>, expires_at: Option<Timestamp>) -> 
     }
 }
 
+/// Refuses what is no idempotency key.
+///
+/// # Errors
+/// `InvalidInput` for an empty key, `TooLarge` for one over 255 bytes.
+pub fn check_idempotency_key(idempotency_key: &str) -> Result<()> {
+    const MAX_BYTES: usize = 255;
+    match idempotency_key.len() {
+        0 => Err(Error::invalid_input("the idempotency key is empty")),
+        bytes if bytes > MAX_BYTES => Err(Error::too_large(
+            "idempotency key",
+            "bytes",
+            MAX_BYTES,
+            bytes,
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The write with the id that follows from its client's idempotency key and what it does: the same key with another
 /// request is another write.
 ///
 /// # Errors
-/// `InvalidInput` for an empty key, `TooLarge` for one over 255 bytes.
+/// As [`check_idempotency_key`].
 pub fn with_idempotency_key(write: Write, idempotency_key: &str) -> Result<Write> {
-    const MAX_BYTES: usize = 255;
-    if idempotency_key.is_empty() {
-        return Err(Error::invalid_input("the idempotency key is empty"));
-    }
-    if idempotency_key.len() > MAX_BYTES {
-        return Err(Error::too_large(
-            "idempotency key",
-            "bytes",
-            MAX_BYTES,
-            idempotency_key.len(),
-        ));
-    }
+    check_idempotency_key(idempotency_key)?;
     let precondition = format!("{:?}", write.precondition);
     let id = match &write.action {
         WriteAction::Put {

@@ -58,8 +58,9 @@ def before_call(context, case, kwargs):
     """Makes valid what was made to be valid, but has fields that exclude each other; and half of the keys exist."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    keep_one(case.headers, "If-Match", "If-None-Match")
     label = context.operation.label
+    if not label.startswith(("GET", "HEAD")):
+        keep_one(case.headers, "If-Match", "If-None-Match")
     if label == "PUT /kv":
         if case.media_type == "application/json":
             case.query.pop("key", None)
@@ -69,6 +70,12 @@ def before_call(context, case, kwargs):
     elif label in ("GET /keys", "HEAD /keys"):
         # A cursor is valid only with the list that it came from.
         case.query.pop("cursor", None)
+        if case.query.get("count") in (True, "true"):
+            for name in ("delimiter", "limit", "max_bytes", "include"):
+                case.query.pop(name, None)
+    elif label == "DELETE /keys":
+        case.query.pop("cursor", None)
+        case.query["confirm"] = case.query["prefix"] or "*"
     fields = case.body if isinstance(case.body, dict) else {}
     for operation in fields.get("operations", []):
         keep_one(operation, "if_match", "if_none_match")
