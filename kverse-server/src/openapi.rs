@@ -21,7 +21,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 use self::nulls::NoNulls;
 use self::problems::AccessProblems;
 use self::schemas::EntityTag;
-use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens};
+use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,7 +37,7 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens};
         kv::get, kv::put, kv::patch, kv::delete,
         raw::get, raw::put, raw::patch, raw::delete,
         keys::list, keys::delete,
-        batch::batch, batch::transaction,
+        batch::batch, batch::transaction, watch::watch,
         tokens::create, tokens::list, tokens::own, tokens::revoke, tokens::rotate,
         stats::stats, stats::limits, stats::metrics,
         health::health, health::livez, health::readyz,

@@ -71,6 +71,40 @@ pub(crate) struct ListQuery {
     count: Option<bool>,
 }
 
+/// The query of `GET /watch`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WatchQuery {
+    /// Only changes of keys that begin so.
+    #[param(example = "user/")]
+    prefix: Option<Prefix>,
+    /// The position after which to go on, as an event or a page gave it. Without it: from now on.
+    #[param(pattern = "^[A-Za-z0-9_-]{37}[AQgw]$")]
+    since: Option<String>,
+    /// `value`: events of puts have the entry as it is when they are sent. Not with a page.
+    #[param(inline)]
+    include: Option<Include>,
+    /// With a page only: at most this many changes.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u16>,
+    /// With a page only: how long to wait if there is nothing after `since` yet; at most 60 seconds.
+    #[param(
+        format = "kverse-wait",
+        pattern = r"^(0|([0-9]+(\.[0-9]+)? *[a-zA-Zµ]+ *)+)$",
+        example = "20s"
+    )]
+    wait: Option<String>,
+}
+
+/// Where a stream of events goes on.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct WatchHeaders {
+    /// As `since`, which it takes precedence over: what browsers send when they connect again.
+    #[param(rename = "Last-Event-ID", pattern = "^[A-Za-z0-9_-]{37}[AQgw]$")]
+    last_event_id: Option<String>,
+}
+
 /// The query of `DELETE /keys`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -103,7 +137,7 @@ pub(crate) struct ReadHeaders {
     #[param(
         rename = "If-Match",
         format = "kverse-version-tags",
-        pattern = r#"^(\*|(W/)?"[ !#-~]*"(, *(W/)?"[ !#-~]*")*)$"#,
+        pattern = r#"^(\*|(W/)?"[\t !#-~]*"([\t ]*,[\t ]*(W/)?"[\t !#-~]*")*)$"#,
         example = json!("\"1767225600000000\"")
     )]
     if_match: Option<String>,
@@ -111,7 +145,7 @@ pub(crate) struct ReadHeaders {
     #[param(
         rename = "If-None-Match",
         format = "kverse-version-tags",
-        pattern = r#"^(\*|(W/)?"[ !#-~]*"(, *(W/)?"[ !#-~]*")*)$"#,
+        pattern = r#"^(\*|(W/)?"[\t !#-~]*"([\t ]*,[\t ]*(W/)?"[\t !#-~]*")*)$"#,
         example = json!("\"1767225600000000\"")
     )]
     if_none_match: Option<String>,
@@ -137,7 +171,7 @@ pub(crate) struct WriteHeaders {
         rename = "Idempotency-Key",
         min_length = 1,
         max_length = 255,
-        pattern = r"^[!-~]([ -~]*[!-~])?$",
+        pattern = r"^[!-~]([\t -~]*[!-~])?$",
         example = "6f1f0e1c-order-17"
     )]
     idempotency_key: Option<String>,
@@ -152,7 +186,7 @@ pub(crate) struct BatchHeaders {
         rename = "Idempotency-Key",
         min_length = 1,
         max_length = 255,
-        pattern = r"^[!-~]([ -~]*[!-~])?$",
+        pattern = r"^[!-~]([\t -~]*[!-~])?$",
         example = "6f1f0e1c-order-17"
     )]
     idempotency_key: Option<String>,

@@ -61,7 +61,7 @@ problems! {
     429 TooManyRequests ["too_many_requests"] "Over the rate; try again after `Retry-After` seconds."
     500 Internal ["internal", "corrupt"] "A defect, or data that cannot be read back."
     501 Unsupported ["unsupported"] "This store cannot do it."
-    503 Unavailable ["unavailable"] "Nothing was stored; try again after `Retry-After` seconds."
+    503 Unavailable ["unavailable", "slow_reader"] "Nothing was stored; try again after `Retry-After` seconds."
     504 Timeout ["timeout"] "No outcome in time: a write may or may not be stored."
     507 StorageFull ["storage_full"] "Nothing was stored: the disk is full."
 }

@@ -34,6 +34,7 @@ for name, strategy in {
     "version-tag": st.just("*") | tags,
     "version-tags": st.just("*") | st.lists(tags, min_size=1, max_size=3).map(", ".join),
     "token-name": text(100, min_size=1, alphabet=st.characters(exclude_categories=["Cs", "Cc"])).filter(str.strip),
+    "wait": st.integers(0, 50).map("{}ms".format),
     "duration": seconds | durations,
     "ttl": st.sampled_from(["none", "keep"]) | seconds | durations,
 }.items():
@@ -56,10 +57,14 @@ def store(schema, key):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Makes valid what was made to be valid, but has fields that exclude each other; and half of the keys exist."""
+    label = context.operation.label
+    if label.endswith(" /watch"):
+        # A stream of events does not end: it has tests of its own.
+        case.headers["Accept"] = "application/json"
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    label = context.operation.label
-    if not label.startswith(("GET", "HEAD")):
+    is_read = label.startswith(("GET", "HEAD"))
+    if not is_read:
         keep_one(case.headers, "If-Match", "If-None-Match")
     if label == "PUT /kv":
         if case.media_type == "application/json":
@@ -73,6 +78,8 @@ def before_call(context, case, kwargs):
         if case.query.get("count") in (True, "true"):
             for name in ("delimiter", "limit", "max_bytes", "include"):
                 case.query.pop(name, None)
+    elif label.endswith(" /watch"):
+        case.query.pop("include", None)
     elif label == "DELETE /keys":
         case.query.pop("cursor", None)
         case.query["confirm"] = case.query["prefix"] or "*"
@@ -86,7 +93,7 @@ def before_call(context, case, kwargs):
     if context.operation.path.startswith("/kv"):
         places = (case.path_parameters, case.query, fields)
         key = unquote(next(place["key"] for place in places if place and "key" in place))
-        if "If-None-Match" not in case.headers and len(key) % 2:
+        if (is_read or "If-None-Match" not in case.headers) and len(key) % 2:
             tag = store(context.operation.schema, key)
             if case.headers.get("If-Match", "*") != "*":
                 case.headers["If-Match"] = tag
