@@ -100,8 +100,8 @@ pub(crate) struct WatchQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct WatchHeaders {
-    /// As `since`, which it takes precedence over: what browsers send when they connect again.
-    #[param(rename = "Last-Event-ID", pattern = "^[A-Za-z0-9_-]{37}[AQgw]$")]
+    /// As `since`, which it takes precedence over: what browsers send when they connect again. Empty, it is none.
+    #[param(rename = "Last-Event-ID", pattern = "^([A-Za-z0-9_-]{37}[AQgw])?$")]
     last_event_id: Option<String>,
 }
 

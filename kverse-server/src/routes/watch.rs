@@ -81,16 +81,18 @@ impl Parameters {
                 return Err(Failure::invalid(detail));
             }
         };
+        let since = since.as_deref().map(str::parse).transpose()?;
         // The header wins: a browser that connects again sends it with the URL that it was given at first.
         let resumed = single(request.headers(), &LAST_EVENT_ID, "malformed_header")?;
-        let since = resumed.filter(|id| !id.is_empty()).or(since.as_deref());
+        let resumed = resumed.filter(|id| !id.is_empty()).map(str::parse);
+        let since = resumed.transpose()?.or(since);
         let limit = limit.as_deref().map(|limit| match limit.parse() {
             Ok(number) if !limit.starts_with('+') => Ok(number),
             _ => Err(Failure::invalid("`limit` is not a number")),
         });
         Ok(Self {
             prefix: Prefix::new(prefix.unwrap_or_default())?,
-            since: since.map(str::parse).transpose()?,
+            since,
             include_values,
             limit: limit.transpose()?,
             wait: wait.as_deref().map(parse_wait).transpose()?,
