@@ -11,7 +11,7 @@ pub(crate) mod problems;
 pub(crate) mod schemas;
 
 use kverse_core::{CacheStatus, Key, Prefix, Timestamp};
-use kverse_store::wire::Ttl;
+use kverse_store::wire::{EntryLine, Ttl};
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -21,7 +21,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 use self::nulls::NoNulls;
 use self::problems::AccessProblems;
 use self::schemas::EntityTag;
-use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, watch};
+use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, transfer, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,7 +37,7 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, watch};
         kv::get, kv::put, kv::patch, kv::delete,
         raw::get, raw::put, raw::patch, raw::delete,
         keys::list, keys::delete,
-        batch::batch, batch::transaction, watch::watch,
+        batch::batch, batch::transaction, watch::watch, transfer::export, transfer::import,
         tokens::create, tokens::list, tokens::own, tokens::revoke, tokens::rotate,
         stats::stats, stats::limits, stats::metrics,
         health::health, health::livez, health::readyz,
@@ -50,7 +50,7 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, watch};
         (name = "service", description = "The state of the service"),
         (name = "pages", description = "For people"),
     ),
-    components(schemas(EntityTag, CacheStatus, Key, Prefix, Timestamp, Ttl)),
+    components(schemas(EntityTag, EntryLine, CacheStatus, Key, Prefix, Timestamp, Ttl)),
     security((), ("bearer" = [])),
     modifiers(&NoNulls, &Shared, &Heads)
 )]

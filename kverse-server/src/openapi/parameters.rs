@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "described, never constructed")]
 
 use kverse_core::{Key, Prefix};
+use kverse_store::transfer::OnConflict;
 use kverse_store::wire::Ttl;
 use utoipa::IntoParams;
 
@@ -103,6 +104,26 @@ pub(crate) struct WatchHeaders {
     /// As `since`, which it takes precedence over: what browsers send when they connect again. Empty, it is none.
     #[param(rename = "Last-Event-ID", pattern = "^([A-Za-z0-9_-]{37}[AQgw])?$")]
     last_event_id: Option<String>,
+}
+
+/// The query of `GET /export`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExportQuery {
+    /// Only keys that begin so.
+    #[param(example = "user/")]
+    prefix: Option<Prefix>,
+}
+
+/// The query of `POST /import`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ImportQuery {
+    /// What to do with a line whose key exists. Without it: `overwrite`.
+    #[param(inline)]
+    on_conflict: Option<OnConflict>,
+    /// Only keys that begin so are taken; another one ends the import.
+    prefix: Option<Prefix>,
 }
 
 /// The query of `DELETE /keys`.

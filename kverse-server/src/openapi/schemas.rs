@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 #[schema(value_type = String, pattern = r#"^"[0-9]+"$"#, examples("\"1767225600000000\""))]
 pub(crate) struct EntityTag(String);
 
+/// Lines of JSON, each an `EntryLine`.
+#[derive(ToSchema)]
+#[schema(value_type = String, examples("{\"key\":\"greeting\",\"value\":\"hello\"}\n"))]
+pub(crate) struct Lines(String);
+
 /// `*`.
 #[derive(ToSchema)]
 pub(crate) enum AnyVersion {

@@ -1,5 +1,6 @@
 """What an OpenAPI document cannot say of the API: the formats of texts, and which fields exclude each other."""
 
+import json
 from urllib.parse import unquote
 
 import schemathesis
@@ -41,6 +42,16 @@ for name, strategy in {
     schemathesis.openapi.format(f"kverse-{name}", strategy)
 
 
+@schemathesis.serializer("application/x-ndjson")
+def as_it_is(context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+@schemathesis.deserializer("application/x-ndjson")
+def as_text(context, response):
+    return response.content.decode()
+
+
 def keep_one(fields, first, second):
     """Leaves the first of two fields that exclude each other."""
     if fields and fields.get(first) is not None and fields.get(second) is not None:
@@ -80,6 +91,10 @@ def before_call(context, case, kwargs):
                 case.query.pop(name, None)
     elif label.endswith(" /watch"):
         case.query.pop("include", None)
+    elif label == "POST /import":
+        # A line with another key ends the import.
+        case.query.pop("prefix", None)
+        case.body = json.dumps({"key": "imported", "value": str(case.body)})
     elif label == "DELETE /keys":
         case.query.pop("cursor", None)
         case.query["confirm"] = case.query["prefix"] or "*"
