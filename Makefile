@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test histories fmt lint doc bench bench-core advisories setup dashboard clean
+.PHONY: help run test histories openapi fmt lint doc bench bench-core advisories setup dashboard clean
 
 # How `run` builds (release or dev) and what it passes to the server, for example ARGS="--listen 127.0.0.1:9000".
 PROFILE ?= release
@@ -21,6 +21,9 @@ test: setup ## run every check and test; ends with "N passed, N failed"
 
 histories: setup ## let random faults happen to real servers for HOURS=1 and check what clients see
 	cargo test --locked --release -p kverse-server --all-features --test histories -- --hours $(HOURS)
+
+openapi: ## write kverse-server/openapi.json from the handlers
+	UPDATE_OPENAPI=1 cargo test --locked -p kverse-server --all-features --lib openapi::tests::the_committed_document
 
 fmt: ## format the code
 	cargo fmt --all

@@ -14,6 +14,10 @@ use crate::{Error, Result};
 /// UTC with microseconds: `2026-01-01T00:00:00.000000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, format = DateTime, pattern = r"^(19[7-9][0-9]|[2-9][0-9]{3})-.*(Z|\+00:00)$",
+    description = "A point in time: RFC 3339 in UTC, from the year 1970 on.", examples("2026-01-01T00:00:00.000000Z"),
+))]
 pub struct Timestamp(u64);
 
 impl Timestamp {

@@ -63,6 +63,11 @@ pub(crate) fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool 
 /// is not checked: it goes back as it came. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, min_length = 1, max_length = 255, pattern = "^ *[!-~][ -~]*$",
+    description = "The media type of a value: visible ASCII characters and spaces. It goes back as it came.",
+    examples("text/plain"),
+))]
 pub struct ContentType(Arc<str>);
 
 impl ContentType {

@@ -21,6 +21,10 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, min_length = 1, max_length = 1024, pattern = r"^[^\x00]*$", format = "kverse-key",
+    description = "A key: UTF-8, 1 to 1024 bytes, without NUL. Ordered by its bytes.", examples("user/42"),
+))]
 pub struct Key(Arc<str>);
 
 impl Key {
@@ -112,6 +116,9 @@ impl fmt::Debug for Key {
 /// The beginning of keys: UTF-8, 0 to 1024 bytes, without NUL. The empty prefix is the beginning of every key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, max_length = 1024, pattern = r"^[^\x00]*$", format = "kverse-prefix", examples("user/"),
+))]
 pub struct Prefix(String);
 
 impl Prefix {

@@ -8,6 +8,13 @@ use crate::{Entry, Error, Result, Write, WriteAction};
 /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), naming the limit and the actual value, and nothing is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "The limits of this service. What exceeds one is refused, and nothing is stored."
+    )
+)]
 pub struct Limits {
     /// Longest key, in bytes of UTF-8. Fixed: 1024.
     pub max_key_bytes: usize,

@@ -184,6 +184,11 @@ impl ReadOutcome {
 
 /// What the cache had to do with a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(rename_all = "lowercase")
+)]
 pub enum CacheStatus {
     /// The cache answered.
     Hit,

@@ -16,6 +16,11 @@ use crate::{Error, Result, Timestamp};
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, pattern = "^[0-9]+$", format = "kverse-version",
+    description = "The version of a key, which grows with each write: a decimal number below 2^64.",
+    examples("1767225600000000"),
+))]
 pub struct Version(u64);
 
 impl Version {

@@ -12,7 +12,7 @@ use crate::dashboard;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::middleware::{Cors, Guard, Observe};
-use crate::routes::{batch, health, keys, kv, raw, stats, tokens, transfer, watch};
+use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, transfer, watch};
 use crate::state::State;
 
 /// The application, as each worker has one.
@@ -148,6 +148,21 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
             resource("/readyz", READ)
                 .route(web::get().to(health::readyz))
                 .route(web::head().to(health::readyz)),
+        )
+        .service(
+            resource("/openapi.json", READ)
+                .route(web::get().to(docs::openapi))
+                .route(web::head().to(docs::openapi)),
+        )
+        .service(
+            resource("/docs", READ)
+                .route(web::get().to(docs::page))
+                .route(web::head().to(docs::page)),
+        )
+        .service(
+            resource("/docs/{file}", READ)
+                .route(web::get().to(docs::file))
+                .route(web::head().to(docs::file)),
         )
         .service(
             resource("/", READ)

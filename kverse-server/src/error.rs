@@ -14,7 +14,7 @@ use kverse_store::tokens::Verb;
 use kverse_store::wire::{ImportReport, Problem};
 
 /// The media type of a problem body.
-const PROBLEM_JSON: &str = "application/problem+json";
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// How many seconds a client is asked to wait before it tries again.
 const RETRY_AFTER: &str = "1";
 

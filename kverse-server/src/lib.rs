@@ -58,6 +58,7 @@ mod error;
 mod extract;
 mod metrics;
 mod middleware;
+mod openapi;
 mod routes;
 mod state;
 mod telemetry;

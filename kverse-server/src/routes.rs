@@ -1,6 +1,7 @@
 //! The handlers: extract, one call on the store, map to an answer.
 
 pub(crate) mod batch;
+pub(crate) mod docs;
 pub(crate) mod entry;
 pub(crate) mod health;
 pub(crate) mod keys;

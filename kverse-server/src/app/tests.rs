@@ -12,7 +12,7 @@ use kverse_store::tokens::NewToken;
 use serde_json::Value;
 
 use super::*;
-use crate::Config;
+use crate::{Config, openapi};
 
 thread_local! {
     /// The paths of the routes, and their methods, as [`resource`] was told of them.
@@ -20,7 +20,15 @@ thread_local! {
 }
 
 /// What everyone may ask for, and what any token may.
-const OPEN: [&str; 4] = ["/", "/livez", "/readyz", "/health"];
+const OPEN: [&str; 7] = [
+    "/",
+    "/livez",
+    "/readyz",
+    "/health",
+    "/openapi.json",
+    "/docs",
+    "/docs/{file}",
+];
 const ANY_TOKEN: [&str; 2] = ["/limits", "/tokens/self"];
 
 const PUT: &str = r#"{"key":"a/k","value":"v"}"#;
@@ -46,7 +54,11 @@ fn sample(method: &Method, route: &str) -> (String, &'static str, &'static str) 
         ),
         _ => (route, "", ""),
     };
-    (path.replace("{id}", "abc"), content_type, body)
+    (
+        path.replace("{id}", "abc").replace("{file}", "index.css"),
+        content_type,
+        body,
+    )
 }
 
 fn request(method: &Method, route: &str, token: Option<&str>) -> TestRequest {
@@ -112,4 +124,30 @@ async fn every_route_asks_for_authorization() {
         }
     }
     assert_eq!(store.get(&key).await.unwrap(), before);
+}
+
+#[test]
+fn every_route_is_in_the_document_with_its_methods() {
+    let metrics = HttpMetrics::new(&crate::metrics::registry().unwrap()).unwrap();
+    let _ = App::new().configure(|services| routes(services, &metrics));
+    let mut served = ROUTES.with_borrow(BTreeSet::clone);
+    served.insert(("/kv/{key}", KEY));
+    let served: BTreeSet<String> = served
+        .into_iter()
+        .flat_map(|(path, methods)| {
+            methods
+                .split(", ")
+                .map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    let document: Value = serde_json::from_str(&openapi::json().unwrap()).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            if method != "parameters" {
+                described.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    assert_eq!(served, described);
 }

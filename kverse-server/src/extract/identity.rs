@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use kverse_core::{Expiry, Operation, Precondition, Write, WriteAction, WriteId};
-use kverse_store::wire::with_idempotency_key;
+use kverse_store::wire::{check_idempotency_key, with_idempotency_key};
 
 use super::single;
 use crate::error::Failure;
@@ -33,9 +33,10 @@ impl<'a> RequestIdentity<'a> {
     /// The identity of a request.
     ///
     /// # Errors
-    /// 400 for an idempotency key that is given twice. A request id that does not look unique is none.
+    /// 400 for an idempotency key that is given twice, and what is wrong with it. A request id that does not look unique is none.
     pub(crate) fn parse(headers: &'a HeaderMap) -> Result<Self, Failure> {
         if let Some(key) = single(headers, &IDEMPOTENCY_KEY, "malformed_header")? {
+            check_idempotency_key(key)?;
             return Ok(Self::Key(key));
         }
         let mut ids = headers.get_all(&X_REQUEST_ID);

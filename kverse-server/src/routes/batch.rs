@@ -17,6 +17,11 @@ use serde_json::value::RawValue;
 use super::Answer;
 use crate::error::{Failure, problem};
 use crate::extract::{RequestIdentity, json_body, parse_json, query, refuse_conditions};
+use crate::openapi::operations::{BatchBody, TransactionBody};
+use crate::openapi::parameters::BatchHeaders;
+use crate::openapi::problems::{
+    BodyProblems, Conflict, PreconditionFailed, Unsupported, WriteProblems,
+};
 use crate::state::State;
 
 /// How many bytes of JSON a byte of the batch may take: Base64, quotes and line breaks stay below two. Text of control
@@ -25,7 +30,18 @@ const JSON_EXPANSION: usize = 2;
 /// What the JSON form of an operation may have beside its value, in bytes.
 const OPERATION_OVERHEAD: usize = 8192;
 
-/// `POST /batch`
+/// Does many operations, each on its own
+///
+/// Each has its own status in the answer. They are done in their order; conditions are for writes only.
+#[utoipa::path(
+    post,
+    path = "/batch",
+    operation_id = "batch",
+    tag = "keys",
+    params(BatchHeaders),
+    request_body = BatchBody,
+    responses((status = 200, description = "A result for each operation.", body = BatchResponse), WriteProblems, BodyProblems)
+)]
 pub(crate) async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     let operations = operations(&request, payload, &state, Together::No).await?;
     let conditional_get = operations.iter().position(
@@ -149,7 +165,23 @@ async fn write_all(
     Ok(outcomes.iter().zip(statuses).map(response).collect())
 }
 
-/// `POST /transaction`
+/// Does many operations, all or none
+#[utoipa::path(
+    post,
+    path = "/transaction",
+    operation_id = "transaction",
+    tag = "keys",
+    params(BatchHeaders),
+    request_body = TransactionBody,
+    responses(
+        (status = 200, description = "All are done: a result for each.", body = BatchResponse),
+        WriteProblems,
+        BodyProblems,
+        Conflict,
+        PreconditionFailed,
+        Unsupported,
+    )
+)]
 pub(crate) async fn transaction(
     request: HttpRequest,
     payload: Payload,

@@ -5,10 +5,12 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use kverse_core::{ComponentHealth, Error, ErrorKind, Result};
-use kverse_store::wire::{CheckResponse, ReadyResponse};
+use kverse_store::wire::{CheckResponse, Problem, ReadyResponse};
 
 use super::Answer;
 use crate::extract::query;
+use crate::openapi::problems::{Internal, InvalidInput, StoreProblems, Timeout};
+use crate::openapi::schemas::{OkResponse, ReadyBody};
 use crate::state::State;
 
 /// How long the checks may take before they count as failed.
@@ -19,13 +21,31 @@ fn ok() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(OK)
 }
 
-/// `GET /livez`: the process answers; nothing else is looked at.
+/// Whether the process answers
+///
+/// Nothing else is looked at.
+#[utoipa::path(
+    method(get, head),
+    path = "/livez",
+    operation_id = "get_livez",
+    tag = "service",
+    responses((status = 200, description = "It does.", body = OkResponse), InvalidInput)
+)]
 pub(crate) async fn livez(request: HttpRequest) -> Answer {
     let [] = query(&request, [])?;
     Ok(ok())
 }
 
-/// `GET /health`: every component that is required works.
+/// Whether the service works
+///
+/// That is every component that is required.
+#[utoipa::path(
+    method(get, head),
+    path = "/health",
+    operation_id = "get_health",
+    tag = "service",
+    responses((status = 200, description = "It does.", body = OkResponse), StoreProblems)
+)]
 pub(crate) async fn health(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
     for check in check(&state).await? {
@@ -34,7 +54,25 @@ pub(crate) async fn health(request: HttpRequest, state: Data<State>) -> Answer {
     Ok(ok())
 }
 
-/// `GET /readyz`: as `/health`; `?verbose` names the checks.
+/// Whether the service works, check by check
+#[utoipa::path(
+    method(get, head),
+    path = "/readyz",
+    operation_id = "get_readyz",
+    tag = "service",
+    params(("verbose" = Option<String>, Query, description = "Given, with any value: the answer names the checks.")),
+    responses(
+        (status = 200, description = "It does; with `verbose`, the checks.", body = ReadyBody),
+        (
+            status = 503,
+            description = "It does not: a problem body, or with `verbose` the checks.",
+            content((Problem = "application/problem+json"), (ReadyResponse = "application/json")),
+        ),
+        InvalidInput,
+        Internal,
+        Timeout,
+    )
+)]
 pub(crate) async fn readyz(request: HttpRequest, state: Data<State>) -> Answer {
     let [verbose] = query(&request, ["verbose"])?;
     let checks = check(&state).await?;

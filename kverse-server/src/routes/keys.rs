@@ -12,6 +12,9 @@ use kverse_store::wire::{CountResponse, DeletedResponse, KeysResponse};
 use super::Answer;
 use crate::error::Failure;
 use crate::extract::{query, refuse_conditions};
+use crate::openapi::parameters::{DeleteQuery, ListQuery};
+use crate::openapi::problems::{ReadProblems, WriteProblems};
+use crate::openapi::schemas::ListBody;
 use crate::state::State;
 
 /// How long one request goes on deleting: less than proxies wait for an answer.
@@ -20,7 +23,22 @@ const DELETE_TIME: Duration = Duration::from_secs(20);
 /// What confirms that all keys are to be deleted: not the empty prefix, which a script has where a variable is not set.
 const EVERYTHING: &str = "*";
 
-/// `GET /keys`
+/// Lists keys, or counts them
+#[utoipa::path(
+    method(get, head),
+    path = "/keys",
+    operation_id = "list_keys",
+    tag = "keys",
+    params(ListQuery),
+    responses(
+        (
+            status = 200,
+            description = "A page of keys and folders in byte order; with `count`, how many keys there are.",
+            body = ListBody,
+        ),
+        ReadProblems,
+    )
+)]
 pub(crate) async fn list(request: HttpRequest, state: Data<State>) -> Answer {
     let names = [
         "count",
@@ -90,8 +108,18 @@ pub(crate) async fn list(request: HttpRequest, state: Data<State>) -> Answer {
     }))
 }
 
-/// `DELETE /keys`: goes on until all keys of the prefix are deleted, or its time is over. Then the answer has a cursor, and
-/// the same request with it goes on from there.
+/// Deletes all keys that begin so
+///
+/// Goes on until they are deleted, or its time is over. Then the answer has a cursor, and the same request with it goes on
+/// from there.
+#[utoipa::path(
+    delete,
+    path = "/keys",
+    operation_id = "delete_keys",
+    tag = "keys",
+    params(DeleteQuery),
+    responses((status = 200, description = "How many were deleted.", body = DeletedResponse), WriteProblems)
+)]
 pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
     refuse_conditions(request.headers())?;
     let [prefix, confirm, cursor] = query(&request, ["prefix", "confirm", "cursor"])?;
@@ -160,8 +188,8 @@ fn cursor_to(prefix: &Prefix, delimiter: Option<&Delimiter>, next: Option<Key>) 
 
 fn number(name: &str, text: &str, max: usize) -> Result<usize, Failure> {
     match text.parse() {
-        Ok(number) => Ok(number),
-        Err(_) => Err(Failure::invalid(format!(
+        Ok(number) if !text.starts_with('+') => Ok(number),
+        _ => Err(Failure::invalid(format!(
             "`{name}` is not a number from 1 to {max}"
         ))),
     }

@@ -1,14 +1,16 @@
 //! The drop-in routes: the key in the query or in JSON, and the raw forms of the same path.
 
+use actix_web::body::BoxBody;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use kverse_core::{Expiry, Key, KvStoreExt, PutOptions, Write};
+use kverse_core::{CacheStatus, Expiry, Key, KvStoreExt, PutOptions, Timestamp, Write};
 use kverse_store::tokens::Verb;
-use kverse_store::wire::parse_ttl;
+use kverse_store::wire::{Ttl, parse_ttl};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::entry::{self, Found};
 use super::{Answer, raw};
@@ -16,22 +18,66 @@ use crate::error::Failure;
 use crate::extract::{
     body, content_type, is_json, parse_json, query, required_key, wants_bytes, with_conditions,
 };
+use crate::openapi::parameters::{KeyQuery, OptionalKeyQuery, ReadHeaders, TtlQuery, WriteHeaders};
+use crate::openapi::problems::{
+    BodyProblems, KeyReadProblems, KeyWriteProblems, NotFound, RequestTimeout,
+};
+use crate::openapi::schemas::{EntityTag, OkResponse, ValueResponse};
 use crate::state::State;
 
 /// What the JSON form of a put may have beside key and value, and its syntax, in bytes.
 const JSON_OVERHEAD: usize = 4096;
+/// What every put is answered with.
+const STORED: &str = r#"{"status":"ok"}"#;
 
-/// The body of `PUT /kv`.
-#[derive(Deserialize)]
+/// A key, the text to store under it, and how long.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"key": "greeting", "value": "hello"})))]
 struct PutRequest {
+    #[schema(value_type = Key)]
     key: String,
+    /// Up to 1 MiB of UTF-8.
     value: String,
+    /// Without it the entry lives for ever.
     #[serde(default)]
+    #[schema(value_type = Option<Ttl>)]
     ttl: Option<String>,
 }
 
-/// `GET /kv?key=K`
+/// Whether a key existed until now.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({"key": "greeting", "deleted": true})))]
+struct DeleteResponse<'a> {
+    #[schema(value_type = Key)]
+    key: &'a str,
+    deleted: bool,
+}
+
+/// Reads a value
+///
+/// As JSON; as it was stored, with its own content type, if `Accept` names `application/octet-stream`.
+#[utoipa::path(
+    method(get, head),
+    path = "/kv",
+    operation_id = "get_value",
+    tag = "values",
+    params(KeyQuery, ReadHeaders),
+    responses(
+        (
+            status = 200,
+            description = "The value, as JSON or as its bytes.",
+            content((ValueResponse = "application/json"), ("*/*")),
+            headers(("ETag" = EntityTag), ("KVerse-Cache" = CacheStatus), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        (
+            status = 304,
+            description = "`If-None-Match` has the version of the key.",
+            headers(("ETag" = EntityTag), ("KVerse-Cache" = CacheStatus), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        KeyReadProblems,
+    )
+)]
 pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> Answer {
     let [key] = query(&request, ["key"])?;
     let key = required_key(key)?;
@@ -80,20 +126,51 @@ fn value_json(value: &[u8]) -> Result<Vec<u8>, Failure> {
     .map_err(Failure::internal)
 }
 
-/// `PUT /kv` with JSON, or `PUT /kv?key=K` with bytes.
+/// Stores a value
+///
+/// With a JSON body, which has key, value and time to live in it, or with the parameter `key` and the value as body in any
+/// other type, with which it is served again.
+#[utoipa::path(
+    put,
+    path = "/kv",
+    operation_id = "put_value",
+    tag = "values",
+    params(OptionalKeyQuery, TtlQuery, WriteHeaders),
+    request_body(content(
+        (PutRequest = "application/json"),
+        ("application/octet-stream"),
+    )),
+    responses(
+        (
+            status = 200,
+            description = "Stored; of a body other than JSON: instead of another value.",
+            content((OkResponse = "application/json")),
+            headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        (
+            status = 201,
+            description = "Stored, with a body other than JSON: the key did not exist.",
+            content((OkResponse = "application/json")),
+            headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        KeyWriteProblems,
+        BodyProblems,
+    )
+)]
 pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     let [key, ttl] = query(&request, ["key", "ttl"])?;
     let content_type = content_type(&request)?;
     match (content_type, key) {
-        (Some(other), Some(key)) if !is_json(other) => {
+        (content_type, Some(key)) if !content_type.is_some_and(is_json) => {
             let key = required_key(Some(key))?;
-            raw::put_key(&request, payload, &state, key, ttl.as_deref()).await
+            let stored = raw::put_key(&request, payload, &state, key, ttl.as_deref()).await?;
+            // One path, one body, whatever was sent.
+            let mut response = stored.set_body(BoxBody::new(STORED));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            Ok(response)
         }
-        (None, Some(key)) => {
-            let key = required_key(Some(key))?;
-            raw::put_key(&request, payload, &state, key, ttl.as_deref()).await
-        }
-        (Some(_), Some(_)) => Err(Failure::invalid(
+        (_, Some(_)) => Err(Failure::invalid(
             "a JSON body has the key in it, not in the query; to store JSON as a value use /kv/{key}",
         )),
         (Some(other), None) if !is_json(other) => Err(Failure::invalid(
@@ -121,23 +198,54 @@ async fn put_json(request: &HttpRequest, payload: Payload, state: &State) -> Ans
     let mut response = HttpResponse::Ok();
     entry::written(&mut response, &outcome);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    Ok(response.body(r#"{"status":"ok"}"#))
+    Ok(response.body(STORED))
 }
 
-/// `PATCH /kv?key=K&ttl=…`
+/// Changes when an entry ends, without its value
+#[utoipa::path(
+    patch,
+    path = "/kv",
+    operation_id = "touch_value",
+    tag = "values",
+    params(
+        KeyQuery,
+        ("ttl" = Ttl, Query, description = "How long the entry lives from now on.", example = "1h30m"),
+        WriteHeaders,
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Changed.",
+            headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        KeyWriteProblems,
+        NotFound,
+        RequestTimeout,
+    )
+)]
 pub(crate) async fn patch(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     let [key, ttl] = query(&request, ["key", "ttl"])?;
     let key = required_key(key)?;
     raw::touch_key(&request, payload, &state, key, ttl.as_deref()).await
 }
 
-/// `DELETE /kv?key=K`
+/// Deletes a key
+///
+/// If `Accept` names `application/octet-stream`, as `DELETE /kv/{key}` does.
+#[utoipa::path(
+    delete,
+    path = "/kv",
+    operation_id = "delete_value",
+    tag = "values",
+    params(KeyQuery, WriteHeaders),
+    responses(
+        (status = 200, description = "The key does not exist any more.", body = DeleteResponse<'_>),
+        (status = 204, description = "With `Accept: application/octet-stream`: deleted."),
+        KeyWriteProblems,
+        NotFound,
+    )
+)]
 pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
-    #[derive(Serialize)]
-    struct Response<'a> {
-        key: &'a str,
-        deleted: bool,
-    }
     let [key] = query(&request, ["key"])?;
     let key = required_key(key)?;
     if wants_bytes(request.headers()) {
@@ -146,7 +254,7 @@ pub(crate) async fn delete(request: HttpRequest, state: Data<State>) -> Answer {
     let store = state.authorize(&request, Verb::Delete, &key)?;
     let write = with_conditions(Write::delete(key.clone()), request.headers())?;
     let outcome = store.write_one(write).await?;
-    Ok(HttpResponse::Ok().json(Response {
+    Ok(HttpResponse::Ok().json(DeleteResponse {
         key: key.as_str(),
         deleted: outcome.existed,
     }))

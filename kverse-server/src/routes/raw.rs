@@ -6,9 +6,9 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use kverse_core::{Expiry, Key, KvStoreExt, PutOptions, Write};
+use kverse_core::{CacheStatus, Expiry, Key, KvStoreExt, PutOptions, Timestamp, Write};
 use kverse_store::tokens::Verb;
-use kverse_store::wire::parse_ttl;
+use kverse_store::wire::{Ttl, parse_ttl};
 
 use super::Answer;
 use super::entry::{self, Found};
@@ -17,6 +17,11 @@ use crate::extract::{
     APPLICATION_OCTET_STREAM, body, path_key, query, refuse_partial, stored_content_type,
     with_conditions,
 };
+use crate::openapi::parameters::{KeyPath, ReadHeaders, TtlQuery, WriteHeaders};
+use crate::openapi::problems::{
+    BodyProblems, KeyReadProblems, KeyWriteProblems, NotFound, RequestTimeout,
+};
+use crate::openapi::schemas::EntityTag;
 use crate::state::State;
 
 /// What [`any`] answers.
@@ -26,26 +31,113 @@ const ALLOW: &str = "GET, HEAD, PUT, PATCH, DELETE";
 /// router, and the methods are told apart here.
 pub(crate) async fn any(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     match *request.method() {
-        Method::GET | Method::HEAD => {
-            let [] = query(&request, [])?;
-            get_key(&request, &state, &path_key(&request)?).await
-        }
-        Method::PUT => {
-            let [ttl] = query(&request, ["ttl"])?;
-            let key = path_key(&request)?;
-            put_key(&request, payload, &state, key, ttl.as_deref()).await
-        }
-        Method::PATCH => {
-            let [ttl] = query(&request, ["ttl"])?;
-            let key = path_key(&request)?;
-            touch_key(&request, payload, &state, key, ttl.as_deref()).await
-        }
-        Method::DELETE => {
-            let [] = query(&request, [])?;
-            delete_key(&request, &state, path_key(&request)?).await
-        }
+        Method::GET | Method::HEAD => get(&request, &state).await,
+        Method::PUT => put(&request, payload, &state).await,
+        Method::PATCH => patch(&request, payload, &state).await,
+        Method::DELETE => delete(&request, &state).await,
         _ => Err(Failure::method_not_allowed(ALLOW)),
     }
+}
+
+/// Reads a value as it was stored
+#[utoipa::path(
+    method(get, head),
+    path = "/kv/{key}",
+    operation_id = "get_bytes",
+    tag = "values",
+    params(KeyPath, ReadHeaders),
+    responses(
+        (
+            status = 200,
+            description = "The value, with the content type that it was stored with (else `application/octet-stream`).",
+            content(("*/*")),
+            headers(("ETag" = EntityTag), ("KVerse-Cache" = CacheStatus), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        (
+            status = 304,
+            description = "`If-None-Match` has the version of the key.",
+            headers(("ETag" = EntityTag), ("KVerse-Cache" = CacheStatus), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        KeyReadProblems,
+    )
+)]
+async fn get(request: &HttpRequest, state: &State) -> Answer {
+    let [] = query(request, [])?;
+    get_key(request, state, &path_key(request)?).await
+}
+
+/// Stores a value as it is
+#[utoipa::path(
+    put,
+    path = "/kv/{key}",
+    operation_id = "put_bytes",
+    tag = "values",
+    params(KeyPath, TtlQuery, WriteHeaders),
+    request_body(
+        description = "The value: up to 1 MiB of any type, with which it is served again.",
+        content(("application/octet-stream"), ("text/plain"), ("application/json"), ("*/*")),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Stored instead of another value.",
+            headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        (
+            status = 201,
+            description = "Stored: the key did not exist.",
+            headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        KeyWriteProblems,
+        BodyProblems,
+    )
+)]
+async fn put(request: &HttpRequest, payload: Payload, state: &State) -> Answer {
+    let [ttl] = query(request, ["ttl"])?;
+    let key = path_key(request)?;
+    put_key(request, payload, state, key, ttl.as_deref()).await
+}
+
+/// Changes when an entry ends, without its value
+#[utoipa::path(
+    patch,
+    path = "/kv/{key}",
+    operation_id = "touch_bytes",
+    tag = "values",
+    params(
+        KeyPath,
+        ("ttl" = Ttl, Query, description = "How long the entry lives from now on.", example = "1h30m"),
+        WriteHeaders,
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Changed.",
+            headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
+        ),
+        KeyWriteProblems,
+        NotFound,
+        RequestTimeout,
+    )
+)]
+async fn patch(request: &HttpRequest, payload: Payload, state: &State) -> Answer {
+    let [ttl] = query(request, ["ttl"])?;
+    let key = path_key(request)?;
+    touch_key(request, payload, state, key, ttl.as_deref()).await
+}
+
+/// Deletes a key that exists
+#[utoipa::path(
+    delete,
+    path = "/kv/{key}",
+    operation_id = "delete_bytes",
+    tag = "values",
+    params(KeyPath, WriteHeaders),
+    responses((status = 204, description = "Deleted."), KeyWriteProblems, NotFound)
+)]
+async fn delete(request: &HttpRequest, state: &State) -> Answer {
+    let [] = query(request, [])?;
+    delete_key(request, state, path_key(request)?).await
 }
 
 /// The value as it was stored. A browser that is led to it must not run it as ours.

@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use kverse_core::Limits;
 use kverse_store::tokens::{Target, Verb};
 use kverse_store::wire::StatsResponse;
 use prometheus::{Encoder, TextEncoder};
@@ -9,9 +10,17 @@ use prometheus::{Encoder, TextEncoder};
 use super::Answer;
 use crate::error::Failure;
 use crate::extract::query;
+use crate::openapi::problems::{InvalidInput, StoreProblems};
 use crate::state::State;
 
-/// `GET /stats`
+/// What is stored
+#[utoipa::path(
+    method(get, head),
+    path = "/stats",
+    operation_id = "get_stats",
+    tag = "service",
+    responses((status = 200, description = "Counted at most some seconds ago.", body = StatsResponse), StoreProblems)
+)]
 pub(crate) async fn stats(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
     let store = state.authorize(&request, Verb::Monitor, Target::Service)?;
@@ -22,13 +31,30 @@ pub(crate) async fn stats(request: HttpRequest, state: Data<State>) -> Answer {
     }))
 }
 
-/// `GET /limits`
+/// The limits in force
+#[utoipa::path(
+    method(get, head),
+    path = "/limits",
+    operation_id = "get_limits",
+    tag = "service",
+    responses((status = 200, description = "The limits.", body = Limits), InvalidInput)
+)]
 pub(crate) async fn limits(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
     Ok(HttpResponse::Ok().json(state.limits))
 }
 
-/// `GET /metrics`
+/// Metrics for Prometheus
+#[utoipa::path(
+    method(get, head),
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "service",
+    responses(
+        (status = 200, description = "The text format of Prometheus.", body = String, content_type = "text/plain"),
+        InvalidInput,
+    )
+)]
 pub(crate) async fn metrics(request: HttpRequest, state: Data<State>) -> Answer {
     let [] = query(&request, [])?;
     state.authorize(&request, Verb::Monitor, Target::Service)?;

@@ -11,12 +11,32 @@ use kverse_store::wire::{
 use super::Answer;
 use crate::error::Failure;
 use crate::extract::{body, json_body, parse_json, query};
+use crate::openapi::problems::{BodyProblems, NotFound, StoreProblems, WriteProblems};
 use crate::state::State;
 
 /// The longest body: 32 scopes with the longest prefixes, every character of which JSON writes as six.
 const MAX_BODY_BYTES: usize = 256 << 10;
 
-/// `POST /tokens`: the only answer with the secret.
+/// Makes a token
+///
+/// This answer is the only one that has the secret.
+#[utoipa::path(
+    post,
+    path = "/tokens",
+    operation_id = "create_token",
+    tag = "tokens",
+    request_body = CreateTokenRequest,
+    responses(
+        (
+            status = 201,
+            description = "The token with its secret.",
+            body = IssuedTokenResponse,
+            headers(("Location" = String, description = "Its path.")),
+        ),
+        WriteProblems,
+        BodyProblems,
+    )
+)]
 pub(crate) async fn create(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     let tokens = state.store().tokens(&request)?;
     let [] = query(&request, [])?;
@@ -30,7 +50,14 @@ pub(crate) async fn create(request: HttpRequest, payload: Payload, state: Data<S
     Ok(secret(response, issued))
 }
 
-/// `GET /tokens`: all of them, without secrets.
+/// Lists the tokens, without secrets
+#[utoipa::path(
+    method(get, head),
+    path = "/tokens",
+    operation_id = "list_tokens",
+    tag = "tokens",
+    responses((status = 200, description = "All of them.", body = TokensResponse), StoreProblems)
+)]
 pub(crate) async fn list(request: HttpRequest, state: Data<State>) -> Answer {
     let tokens = state.store().tokens(&request)?;
     let [] = query(&request, [])?;
@@ -38,14 +65,31 @@ pub(crate) async fn list(request: HttpRequest, state: Data<State>) -> Answer {
     Ok(HttpResponse::Ok().json(TokensResponse { tokens }))
 }
 
-/// `GET /tokens/self`: what who asks may do, which needs no verb.
+/// What who asks may do
+///
+/// This needs no verb.
+#[utoipa::path(
+    method(get, head),
+    path = "/tokens/self",
+    operation_id = "get_own_token",
+    tag = "tokens",
+    responses((status = 200, description = "The token that was sent with the request.", body = SelfResponse), StoreProblems)
+)]
 pub(crate) async fn own(request: HttpRequest, state: Data<State>) -> Answer {
     let token = state.store().caller(&request)?;
     let [] = query(&request, [])?;
     Ok(HttpResponse::Ok().json(SelfResponse::new(token.as_deref())))
 }
 
-/// `DELETE /tokens/{id}`
+/// Revokes a token
+#[utoipa::path(
+    delete,
+    path = "/tokens/{id}",
+    operation_id = "revoke_token",
+    tag = "tokens",
+    params(("id" = TokenId, Path, description = "The id of the token.")),
+    responses((status = 204, description = "It is not valid any more."), WriteProblems, NotFound)
+)]
 pub(crate) async fn revoke(request: HttpRequest, id: Path<String>, state: Data<State>) -> Answer {
     let tokens = state.store().tokens(&request)?;
     let [] = query(&request, [])?;
@@ -64,7 +108,21 @@ pub(crate) async fn revoke(request: HttpRequest, id: Path<String>, state: Data<S
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /tokens/{id}/rotate`: a new secret.
+/// Gives a token a new secret
+#[utoipa::path(
+    post,
+    path = "/tokens/{id}/rotate",
+    operation_id = "rotate_token",
+    tag = "tokens",
+    params(("id" = TokenId, Path, description = "The id of the token.")),
+    request_body = Option<RotateTokenRequest>,
+    responses(
+        (status = 200, description = "The token with its new secret.", body = IssuedTokenResponse),
+        WriteProblems,
+        BodyProblems,
+        NotFound,
+    )
+)]
 pub(crate) async fn rotate(
     request: HttpRequest,
     id: Path<String>,

@@ -11,13 +11,33 @@ use futures_util::stream::{self, StreamExt};
 use kverse_core::{KvStore, Prefix};
 use kverse_store::tokens::Verb;
 use kverse_store::transfer::{Export, Import, OnConflict};
+use kverse_store::wire::ImportReport;
 
 use super::Answer;
 use crate::error::Failure;
 use crate::extract::{APPLICATION_NDJSON, query, refuse_conditions, require_lines, unreadable};
+use crate::openapi::parameters::{ExportQuery, ImportQuery};
+use crate::openapi::problems::{
+    BodyProblems, Conflict, ReadProblems, UpgradeRequired, WriteProblems,
+};
+use crate::openapi::schemas;
 use crate::state::State;
 
-/// `GET /export`
+/// Gives out all entries
+///
+/// One line of JSON each, in the order of the keys. A failure on the way breaks the connection off.
+#[utoipa::path(
+    method(get, head),
+    path = "/export",
+    operation_id = "export",
+    tag = "keys",
+    params(ExportQuery),
+    responses(
+        (status = 200, description = "Lines of `EntryLine`.", content((schemas::Lines = "application/x-ndjson"))),
+        ReadProblems,
+        UpgradeRequired,
+    )
+)]
 pub(crate) async fn export(request: HttpRequest, state: Data<State>) -> Answer {
     let [prefix] = query(&request, ["prefix"])?;
     let prefix = Prefix::new(prefix.unwrap_or_default())?;
@@ -83,7 +103,27 @@ impl Lines {
     }
 }
 
-/// `POST /import`
+/// Takes entries in
+///
+/// One line of JSON (`EntryLine`) each, as an export or a list with values has them. What is read is stored; a line that
+/// is wrong ends the import, and the problem body has its number.
+#[utoipa::path(
+    post,
+    path = "/import",
+    operation_id = "import",
+    tag = "keys",
+    params(ImportQuery),
+    request_body(
+        description = "Lines of any number.",
+        content((schemas::Lines = "application/x-ndjson")),
+    ),
+    responses(
+        (status = 200, description = "What was stored.", body = ImportReport),
+        WriteProblems,
+        BodyProblems,
+        Conflict,
+    )
+)]
 pub(crate) async fn import(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     let [on_conflict, prefix] = query(&request, ["on_conflict", "prefix"])?;
     let on_conflict = match on_conflict {

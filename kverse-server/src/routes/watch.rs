@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use super::Answer;
 use crate::error::Failure;
 use crate::extract::{TEXT_EVENT_STREAM, query, single, wants_json};
+use crate::openapi::parameters::{WatchHeaders, WatchQuery};
+use crate::openapi::problems::{Gone, ReadProblems, Unsupported};
 use crate::state::State;
 use crate::watch::{Authorization, Follower, Watcher};
 
@@ -23,7 +25,28 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells Nginx to pass events on as they come.
 static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// `GET /watch`
+/// Tells what changes
+///
+/// As a stream of server-sent events (`put`, `delete`, `expire`, each with its position as `id`), which begins again with
+/// `Last-Event-ID` or `since`; as a page, and the position where the next one begins, if `Accept` names
+/// `application/json`. At least once, and in order for each key.
+#[utoipa::path(
+    method(get, head),
+    path = "/watch",
+    operation_id = "watch",
+    tag = "keys",
+    params(WatchQuery, WatchHeaders),
+    responses(
+        (
+            status = 200,
+            description = "The events, or a page of changes.",
+            content((String = "text/event-stream"), (ChangesResponse = "application/json")),
+        ),
+        ReadProblems,
+        Gone,
+        Unsupported,
+    )
+)]
 pub(crate) async fn watch(request: HttpRequest, state: Data<State>) -> Answer {
     let parameters = Parameters::parse(&request)?;
     authorize(&request, &state, &parameters)?;
@@ -58,16 +81,18 @@ impl Parameters {
                 return Err(Failure::invalid(detail));
             }
         };
+        let since = since.as_deref().map(str::parse).transpose()?;
         // The header wins: a browser that connects again sends it with the URL that it was given at first.
         let resumed = single(request.headers(), &LAST_EVENT_ID, "malformed_header")?;
-        let since = resumed.filter(|id| !id.is_empty()).or(since.as_deref());
-        let limit = limit.as_deref().map(|limit| {
-            let parsed = limit.parse();
-            parsed.map_err(|_not_a_number| Failure::invalid("`limit` is not a number"))
+        let resumed = resumed.filter(|id| !id.is_empty()).map(str::parse);
+        let since = resumed.transpose()?.or(since);
+        let limit = limit.as_deref().map(|limit| match limit.parse() {
+            Ok(number) if !limit.starts_with('+') => Ok(number),
+            _ => Err(Failure::invalid("`limit` is not a number")),
         });
         Ok(Self {
             prefix: Prefix::new(prefix.unwrap_or_default())?,
-            since: since.map(str::parse).transpose()?,
+            since,
             include_values,
             limit: limit.transpose()?,
             wait: wait.as_deref().map(parse_wait).transpose()?,

@@ -8,6 +8,7 @@ mod common;
 mod conditions;
 mod connections;
 mod cors;
+mod docs;
 mod dropin;
 mod durability;
 mod failing;

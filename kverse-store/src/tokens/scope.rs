@@ -94,10 +94,32 @@ impl Scope {
 /// The JSON form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "Verbs that are granted for the keys of a prefix. `monitor` and `admin` have no prefix."
+    )
+)]
 struct Fields {
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     verbs: Vec<Verb>,
     #[serde(default)]
     prefix: Prefix,
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Scope {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        Fields::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Scope {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        Fields::schemas(schemas);
+    }
 }
 
 impl TryFrom<Fields> for Scope {

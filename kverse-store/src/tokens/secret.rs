@@ -10,6 +10,9 @@ use subtle::ConstantTimeEq;
 /// The public name of a token: 1 to 32 letters and digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, min_length = 1, max_length = 32, pattern = "^[A-Za-z0-9]+$", examples("Xk3mPq81ZrTb"),
+))]
 pub struct TokenId(String);
 
 impl TokenId {

@@ -7,6 +7,7 @@ use super::{BearerToken, Scope, Target, TokenId, Verb};
 
 /// A token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Token {
     /// The id.
@@ -18,6 +19,7 @@ pub struct Token {
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` if it does not.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub expires_at: Option<Timestamp>,
 }
 

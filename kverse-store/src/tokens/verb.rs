@@ -20,6 +20,11 @@ use serde::{Deserialize, Serialize};
 /// only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(description = "What a token may do.")
+)]
 #[non_exhaustive]
 pub enum Verb {
     /// The value of a key.

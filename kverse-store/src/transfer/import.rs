@@ -14,6 +14,11 @@ use crate::wire::{EntryLine, ImportError, ImportReport};
 
 /// What an import does with a line whose key exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(rename_all = "lowercase")
+)]
 pub enum OnConflict {
     /// Replaces the entry. Of several lines with the same key, the last one counts.
     #[default]

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of `GET /watch` to a client that accepts `application/json`: a page of the feed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangesResponse {
     /// The changes, in the order of the feed.
     pub changes: Vec<ChangeResponse>,
     /// Where the feed goes on: `since` of the next request.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub position: ChangePosition,
     /// Whether there may be more already.
     pub more: bool,
@@ -16,6 +18,7 @@ pub struct ChangesResponse {
 
 /// One change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangeResponse {
     /// What happened: `put`, `delete` or `expire`.
     pub event: String,
@@ -24,6 +27,7 @@ pub struct ChangeResponse {
     /// The version that the change gave the key.
     pub version: Version,
     /// Where the feed goes on after it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub position: ChangePosition,
 }
 

@@ -7,35 +7,42 @@ use super::{decode_value, encode_value};
 
 /// The answer of `GET /keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeysResponse {
     /// The keys, in byte order.
     pub keys: Vec<KeyResponse>,
     /// The folders: the common beginnings of keys that a delimiter folds together, in byte order.
     pub common_prefixes: Vec<Prefix>,
     /// Where the next page starts; `null` on the last page.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub cursor: Option<String>,
 }
 
 /// The answer of `GET /keys?count=true`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountResponse {
     /// How many keys there are, up to where the cursor goes on.
     pub count: u64,
     /// Where the count goes on; `null` if these are all.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub cursor: Option<String>,
 }
 
 /// The answer of `DELETE /keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedResponse {
     /// How many keys were deleted.
     pub deleted: u64,
     /// Where the deletion goes on; `null` if it is done.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub cursor: Option<String>,
 }
 
 /// One key of `GET /keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyResponse {
     /// The key.
     pub key: Key,
@@ -44,8 +51,10 @@ pub struct KeyResponse {
     /// The size of its value in bytes.
     pub size: u64,
     /// The media type of its value.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub content_type: Option<ContentType>,
     /// When the entry ends.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub expires_at: Option<Timestamp>,
     /// With `include=value`: the value, if it is UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]

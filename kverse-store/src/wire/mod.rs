@@ -18,7 +18,11 @@ pub use self::keys::{CountResponse, DeletedResponse, KeyResponse, KeysResponse};
 pub use self::operation::{
     BatchRequest, BatchResponse, OperationName, OperationRequest, OperationResponse,
 };
-pub use self::options::{parse_precondition, parse_ttl, with_idempotency_key};
+#[cfg(feature = "openapi")]
+pub use self::options::Ttl;
+pub use self::options::{
+    check_idempotency_key, parse_precondition, parse_ttl, with_idempotency_key,
+};
 pub use self::problem::Problem;
 pub use self::service::{CheckResponse, ReadyResponse, StatsResponse};
 pub use self::tokens::{

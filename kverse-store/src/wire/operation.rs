@@ -210,6 +210,7 @@ impl From<&Operation> for OperationRequest {
 
 /// The answer of `POST /batch` and `POST /transaction`: the results in the order of the operations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchResponse {
     /// One result an operation.
     pub results: Vec<OperationResponse>,
@@ -217,6 +218,7 @@ pub struct BatchResponse {
 
 /// What an operation of a batch or transaction found or did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationResponse {
     /// The status that the operation has as a request of its own: 200, 201, 204, 404, 412, 413, … A get is answered with
     /// 413, too, if the values found so far are more than `max_batch_bytes`: ask for the rest in another batch.

@@ -26,6 +26,20 @@ pub fn parse_precondition(
     }
 }
 
+/// What [`parse_ttl`] reads, as a schema. Not all that matches the pattern is a time to live: it does not know the units.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(
+    value_type = String,
+    format = "kverse-ttl",
+    pattern = r"^(none|keep|[0-9]+|([0-9]+(\.[0-9]+)? *[a-zA-Zµ]+ *)+)$",
+    description = "How long an entry lives: seconds, a duration with units (`90s`, `1h30m`, `250ms`), `none` for ever, or \
+        `keep` for as long as the entry that it replaces. More than 0, at most 100 years.",
+    examples("1h30m"),
+)]
+#[expect(dead_code, reason = "described, never constructed")]
+pub struct Ttl(String);
+
 /// How long an entry lives: seconds (`90`), a duration with units (`90s`, `1h30m`, `250ms`), `none` for ever, or `keep` for
 /// as long as the entry that it replaces. More than 0, at most 100 years.
 ///
@@ -67,24 +81,31 @@ pub(super) fn parse_expiry(ttl: Option<&str>, expires_at: Option<Timestamp>) -> 
     }
 }
 
+/// Refuses what is no idempotency key.
+///
+/// # Errors
+/// `InvalidInput` for an empty key, `TooLarge` for one over 255 bytes.
+pub fn check_idempotency_key(idempotency_key: &str) -> Result<()> {
+    const MAX_BYTES: usize = 255;
+    match idempotency_key.len() {
+        0 => Err(Error::invalid_input("the idempotency key is empty")),
+        bytes if bytes > MAX_BYTES => Err(Error::too_large(
+            "idempotency key",
+            "bytes",
+            MAX_BYTES,
+            bytes,
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The write with the id that follows from its client's idempotency key and what it does: the same key with another
 /// request is another write.
 ///
 /// # Errors
-/// `InvalidInput` for an empty key, `TooLarge` for one over 255 bytes.
+/// As [`check_idempotency_key`].
 pub fn with_idempotency_key(write: Write, idempotency_key: &str) -> Result<Write> {
-    const MAX_BYTES: usize = 255;
-    if idempotency_key.is_empty() {
-        return Err(Error::invalid_input("the idempotency key is empty"));
-    }
-    if idempotency_key.len() > MAX_BYTES {
-        return Err(Error::too_large(
-            "idempotency key",
-            "bytes",
-            MAX_BYTES,
-            idempotency_key.len(),
-        ));
-    }
+    check_idempotency_key(idempotency_key)?;
     let precondition = format!("{:?}", write.precondition);
     let id = match &write.action {
         WriteAction::Put {

@@ -7,6 +7,7 @@ use super::ImportReport;
 
 /// A problem body: RFC 9457, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// What kind of problem it is; `about:blank`, because `code` says it.
     #[serde(rename = "type")]

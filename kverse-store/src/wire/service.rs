@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of `GET /stats`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StatsResponse {
     /// Keys that exist.
     pub items: u64,
@@ -14,6 +15,7 @@ pub struct StatsResponse {
 
 /// The answer of `GET /readyz?verbose`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReadyResponse {
     /// `ok` or `unavailable`.
     pub status: String,
@@ -23,6 +25,7 @@ pub struct ReadyResponse {
 
 /// One check of `GET /readyz?verbose`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CheckResponse {
     /// What was checked.
     pub name: String,

@@ -10,14 +10,27 @@ use crate::tokens::{BearerToken, IssuedToken, NewToken, Scope, Token};
 
 /// The body of `POST /tokens`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTokenRequest {
     /// What the token is for, for people: 1 to 100 bytes.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            min_length = 1,
+            max_length = 100,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+            format = "kverse-token-name",
+            examples("backup"),
+        )
+    )]
     pub name: String,
     /// What it grants: at most 32 scopes.
+    #[cfg_attr(feature = "openapi", schema(max_items = 32))]
     pub scopes: Vec<Scope>,
     /// How long it is valid: seconds, or a duration such as `30d`; left away: without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Span>))]
     pub ttl: Option<String>,
 }
 
@@ -44,10 +57,12 @@ impl From<NewToken> for CreateTokenRequest {
 
 /// The body of `POST /tokens/{id}/rotate`, which may be left away.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateTokenRequest {
     /// How long the secret that is replaced stays valid: seconds, or a duration such as `1h`; left away: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Span>))]
     pub overlap: Option<String>,
 }
 
@@ -73,6 +88,19 @@ fn duration_text(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
+/// What [`parse_duration`] reads, as a schema. Not all that matches the pattern is a duration: it does not know the units.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(
+    value_type = String,
+    format = "kverse-duration",
+    pattern = r"^([0-9]+|([0-9]+(\.[0-9]+)? *[a-zA-Zµ]+ *)+)$",
+    description = "Seconds, or a duration with units (`1h30m`, `30d`): more than 0, at most 100 years.",
+    examples("30d"),
+)]
+#[expect(dead_code, reason = "described, never constructed")]
+struct Span(String);
+
 /// A duration: seconds (`90`) or with units (`1h30m`, `30d`), more than 0, at most 100 years.
 ///
 /// # Errors
@@ -89,6 +117,7 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
 
 /// The answer of `POST /tokens` and `POST /tokens/{id}/rotate`: the only one with a secret.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IssuedTokenResponse {
     /// The text to authenticate with, `kv_ID_SECRET`. It is not shown again.
     pub token: String,
@@ -119,6 +148,7 @@ impl IssuedTokenResponse {
 
 /// The answer of `GET /tokens`: no secrets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokensResponse {
     /// The tokens, the oldest first.
     pub tokens: Vec<Token>,
@@ -126,10 +156,12 @@ pub struct TokensResponse {
 
 /// The answer of `GET /tokens/self`: what who asks may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SelfResponse {
     /// What is granted: everything, if access is not controlled.
     pub scopes: Vec<Scope>,
     /// The token; `null` if access is not controlled.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub token: Option<Token>,
 }
 

@@ -8,6 +8,7 @@ use super::{decode_value, encode_value};
 
 /// A line of `GET /export` and `POST /import`: one entry. A field that is not known is refused, because it would be lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EntryLine {
     /// The key.
@@ -90,6 +91,7 @@ impl From<ScanEntry> for EntryLine {
 
 /// What an import has done: the answer of `POST /import`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportReport {
     /// Lines that were stored.
     pub imported: u64,
@@ -104,6 +106,7 @@ pub struct ImportReport {
 
 /// What ended an import before its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportError {
     /// The number of the line, from 1. Those before it are done, unless they are among `unknown`; none after it is, unless
     /// the store failed while it wrote several lines at once.
