@@ -140,11 +140,18 @@ impl<B: Backend, W: Wrap> Backend for Wrapped<B, W> {
     }
 }
 
+/// A behaviour of the suite, on a backend that was started for it.
+pub type Behaviour = for<'a> fn(&'a mut AnyBackend) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
 /// Runs one behaviour on a fresh backend, on a runtime of its own with several threads.
 ///
 /// # Panics
 /// If the behaviour does not hold, or does not end within two minutes.
-pub fn run<B: Backend>(behaviour: impl AsyncFnOnce(&mut AnyBackend)) {
+pub fn run<B: Backend>(behaviour: Behaviour) {
+    run_on(AnyBackend::start::<B>(), behaviour);
+}
+
+fn run_on(backend: Starting, behaviour: Behaviour) {
     const TIMEOUT: Duration = Duration::from_secs(120);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
@@ -153,7 +160,7 @@ pub fn run<B: Backend>(behaviour: impl AsyncFnOnce(&mut AnyBackend)) {
         .expect("a runtime");
     runtime.block_on(async {
         let test = async {
-            let mut backend = AnyBackend::start::<B>().await;
+            let mut backend = backend.await;
             behaviour(&mut backend).await;
         };
         let ended = tokio::time::timeout(TIMEOUT, Box::pin(test)).await;

@@ -206,8 +206,8 @@ macro_rules! conformance {
             $(
                 #[test]
                 fn $behaviour() {
-                    $crate::testing::run::<$backend>(async |backend| {
-                        $crate::testing::$group::$behaviour(backend).await;
+                    $crate::testing::run::<$backend>(|backend| {
+                        Box::pin($crate::testing::$group::$behaviour(backend))
                     });
                 }
             )*

@@ -67,7 +67,7 @@ pub mod write_ids;
 
 use bytes::Bytes;
 
-pub use backend::{AnyBackend, Backend, Wrap, Wrapped, run};
+pub use backend::{AnyBackend, Backend, Behaviour, Wrap, Wrapped, run};
 
 use crate::{
     Error, ErrorKind, Key, KvStore, KvStoreExt, Precondition, PutOptions, Result, Version,
