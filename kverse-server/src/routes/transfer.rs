@@ -76,7 +76,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// The store, as long as the request may read it: that may end before a long export does.
+    /// The store, if the request may read it.
     fn store(&self) -> Result<&Arc<dyn KvStore>, Failure> {
         self.state
             .authorize(&self.request, Verb::List, &self.prefix)?;
@@ -85,6 +85,8 @@ impl Lines {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        // The token may end before a long export does.
+        self.state.access.readmit(&self.request).await?;
         let store = Arc::clone(self.store()?);
         let chunk = self.export.next(store.as_ref()).await?;
         Ok(chunk.map(|chunk| chunk.lines))
@@ -135,7 +137,11 @@ pub(crate) async fn import(request: HttpRequest, payload: Payload, state: Data<S
     refuse_conditions(request.headers())?;
     require_lines(&request)?;
     let mut import = Import::new(state.limits, on_conflict).with_prefix(prefix.clone());
-    let store = || state.authorize(&request, Verb::Write, &prefix);
+    let store = async || {
+        // The token may end before a long import does.
+        state.access.readmit(&request).await?;
+        state.authorize(&request, Verb::Write, &prefix)
+    };
     match read(&mut import, payload, &state, store).await {
         Ok(()) => Ok(HttpResponse::Ok().json(import.report())),
         Err(failure) => Err(failure.of_import(import.report().clone())),
@@ -143,18 +149,18 @@ pub(crate) async fn import(request: HttpRequest, payload: Payload, state: Data<S
 }
 
 /// Imports a body of any length. It may take as long as it likes, but not stop for longer than a body may take elsewhere.
-/// Asks for the store with each piece: the permission may end before a long import does.
+/// Asks for the store with each piece.
 async fn read<'a>(
     import: &mut Import,
     mut payload: Payload,
     state: &State,
-    store: impl Fn() -> Result<&'a Arc<dyn KvStore>, Failure>,
+    store: impl AsyncFn() -> Result<&'a Arc<dyn KvStore>, Failure>,
 ) -> Result<(), Failure> {
     let failure = loop {
         match tokio::time::timeout(state.body_timeout, payload.next()).await {
-            Ok(Some(Ok(piece))) => import.push(store()?, &piece).await?,
+            Ok(Some(Ok(piece))) => import.push(store().await?, &piece).await?,
             Ok(Some(Err(error))) => break unreadable(error),
-            Ok(None) => return Ok(import.finish(store()?).await?),
+            Ok(None) => return Ok(import.finish(store().await?).await?),
             Err(_) => {
                 break Failure::request_timeout(format!(
                     "nothing of the body arrived within {:?}",
@@ -164,6 +170,6 @@ async fn read<'a>(
         }
     };
     // A line that broke off is not stored, even if it looks whole.
-    import.flush(store()?).await?;
+    import.flush(store().await?).await?;
     Err(failure)
 }

@@ -10,3 +10,4 @@ mod replicas;
 mod secrets;
 mod tls;
 mod tokens;
+mod transfer;
