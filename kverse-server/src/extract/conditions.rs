@@ -5,6 +5,7 @@ use actix_web::http::header::{
     IF_UNMODIFIED_SINCE,
 };
 use kverse_core::{Precondition, Version, Write};
+use kverse_store::wire::{EntityTag, parse_entity_tags, parse_version_tag};
 
 use super::{RequestIdentity, single};
 use crate::error::Failure;
@@ -31,10 +32,12 @@ fn precondition(headers: &HeaderMap) -> Result<Precondition, Failure> {
     match (if_match, if_none_match) {
         (None, None) => Ok(Precondition::None),
         (Some("*"), None) => Ok(Precondition::Exists),
-        (Some(tag), None) => version(tag).map(Precondition::Version).ok_or_else(|| {
-            let detail = "`If-Match` takes `*` or one version in quotes, as `ETag` gave it";
-            Failure::malformed(CODE, detail)
-        }),
+        (Some(tag), None) => parse_version_tag(tag)
+            .map(Precondition::Version)
+            .ok_or_else(|| {
+                let detail = "`If-Match` takes `*` or one version in quotes, as `ETag` gave it";
+                Failure::malformed(CODE, detail)
+            }),
         (None, Some("*")) => Ok(Precondition::Absent),
         (None, Some(_)) => Err(Failure::malformed(
             CODE,
@@ -45,12 +48,6 @@ fn precondition(headers: &HeaderMap) -> Result<Precondition, Failure> {
             "a write takes one condition: `If-Match` or `If-None-Match`",
         )),
     }
-}
-
-/// The version of a strong entity tag.
-fn version(tag: &str) -> Option<Version> {
-    let quoted = tag.strip_prefix('"')?.strip_suffix('"')?;
-    quoted.parse().ok()
 }
 
 /// Refuses every condition, where there is no single key that it could be about.
@@ -96,13 +93,7 @@ enum Versions<'a> {
     /// `*`: any.
     Any,
     /// These. Tags of others are among them if a client has mixed them up; they match nothing.
-    Tags(Vec<Tag<'a>>),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Tag<'a> {
-    text: &'a str,
-    weak: bool,
+    Tags(Vec<EntityTag<'a>>),
 }
 
 /// What a conditional read answers.
@@ -146,7 +137,7 @@ impl<'a> Versions<'a> {
         if text == "*" {
             return Ok(Some(Self::Any));
         }
-        let tags = tags(text).ok_or_else(|| {
+        let tags = parse_entity_tags(text).ok_or_else(|| {
             let detail = format!("`{name}` of a read takes `*` or a list of versions in quotes");
             Failure::malformed(CODE, detail)
         })?;
@@ -154,61 +145,11 @@ impl<'a> Versions<'a> {
     }
 
     fn has(&self, version: Version, weak: bool) -> bool {
-        let is = |tag: &Tag<'_>| tag.text.parse().is_ok_and(|tag: Version| tag == version);
         match self {
             Self::Any => true,
-            Self::Tags(tags) => tags.iter().any(|tag| (weak || !tag.weak) && is(tag)),
-        }
-    }
-}
-
-/// The tags of a list. Proxies weaken the tags of what they compress.
-fn tags(text: &str) -> Option<Vec<Tag<'_>>> {
-    let mut tags = Vec::new();
-    let mut rest = text;
-    loop {
-        let tag = rest.trim_start();
-        let (weak, tag) = match tag.strip_prefix("W/") {
-            Some(tag) => (true, tag),
-            None => (false, tag),
-        };
-        let (text, after) = tag.strip_prefix('"')?.split_once('"')?;
-        tags.push(Tag { text, weak });
-        rest = match after.trim_start() {
-            "" => return Some(tags),
-            after => after.strip_prefix(',')?,
-        };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_tags() {
-        let tag = |text, weak| Tag { text, weak };
-        assert_eq!(tags(r#""1""#), Some(vec![tag("1", false)]));
-        let three = vec![tag("1", false), tag("2", true), tag("a,b", false)];
-        assert_eq!(tags(r#""1", W/"2" ,"a,b""#), Some(three));
-        for bad in ["", "1", "\"1", r#""1","#, r#""1" "2""#, "w/\"1\"", "*"] {
-            assert_eq!(tags(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn only_a_version_in_quotes_is_a_strong_tag() {
-        assert_eq!(version(r#""17""#), Some(Version::new(17)));
-        for bad in [
-            "17",
-            r#""""#,
-            r#""x""#,
-            r#"W/"17""#,
-            r#""*""#,
-            "\"",
-            r#""1","2""#,
-        ] {
-            assert_eq!(version(bad), None, "{bad}");
+            Self::Tags(tags) => tags
+                .iter()
+                .any(|tag| (weak || !tag.weak) && tag.is(version)),
         }
     }
 }
