@@ -9,6 +9,8 @@ PROFILE ?= release
 ARGS ?=
 # How long `histories` runs.
 HOURS ?= 1
+# How long `fuzz` runs each target. Not SECONDS: Bash has a variable of that name.
+FUZZ_SECONDS ?= 60
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +26,9 @@ histories: setup ## let random faults happen to real servers for HOURS=1 and che
 
 openapi: ## write kverse-server/openapi.json from the handlers
 	UPDATE_OPENAPI=1 cargo test --locked -p kverse-server --all-features --lib openapi::tests::the_committed_document
+
+fuzz: ## look for bad input with each fuzz target for FUZZ_SECONDS=60 (needs the nightly compiler and cargo-fuzz)
+	@ops/scripts/fuzz.sh "$(FUZZ_SECONDS)"
 
 fmt: ## format the code
 	cargo fmt --all
