@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod bad_input;
+mod bad_routes;
 mod batch;
 mod binary;
 mod common;
