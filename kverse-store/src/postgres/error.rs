@@ -245,7 +245,7 @@ fn meaning(message: &str) -> Option<(ErrorKind, &'static str)> {
 /// The error of opening the database: for the operator, so it names the database, without the password, and the cause.
 pub(super) fn while_opening(url: &DatabaseUrl, error: PostgresError) -> Error {
     if let PostgresError::Store(error) = error {
-        return error;
+        return error.with_context(&format!("cannot open {url}"));
     }
     let cause = cause(&error);
     let kind = match &error {

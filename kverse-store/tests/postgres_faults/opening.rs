@@ -49,7 +49,7 @@ async fn opening_fails_with_a_clear_message_and_without_the_password() {
         ),
         (
             guarded("right", &here, database.name()),
-            ErrorKind::Internal,
+            ErrorKind::InvalidInput,
             "permission denied for schema public",
         ),
         (

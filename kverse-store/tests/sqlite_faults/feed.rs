@@ -31,7 +31,8 @@ async fn what_is_compacted_is_gone_and_what_follows_is_not() {
         "kept for an hour"
     );
     fixture.clock.advance(Duration::from_micros(1));
-    assert_eq!(store.sweep().await.unwrap().compacted, 300);
+    // The store sweeps by itself, too: this waits until it is done.
+    store.sweep().await.unwrap();
     let last = page.changes[299].position;
     drop(store);
 
