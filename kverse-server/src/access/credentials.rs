@@ -1,8 +1,11 @@
 //! The token that a request shows (RFC 6750, section 2.1), and where it must not be.
 
+use std::borrow::Cow;
+
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use kverse_store::tokens::BearerToken;
+use percent_encoding::percent_decode_str;
 
 use crate::error::Failure;
 
@@ -38,13 +41,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<BearerToken, Failure> {
 /// # Errors
 /// 400.
 pub(crate) fn refuse_in_url(uri: &Uri) -> Result<(), Failure> {
+    // Each name by itself: `%26` in a value begins no parameter.
     let is_name = |pair: &str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+        let name = decoded(pair.split('=').next().unwrap_or_default());
+        NAMES.iter().any(|known| known.eq_ignore_ascii_case(&name))
     };
     let query = uri.query().unwrap_or_default();
-    if query.split('&').any(is_name) || BearerToken::is_in(query) || BearerToken::is_in(uri.path())
-    {
+    let has_token = |text: &str| BearerToken::is_in(&decoded(text));
+    if query.split('&').any(is_name) || has_token(query) || has_token(uri.path()) {
         return Err(Failure::bad_credentials(
             "token_in_url",
             "a token does not belong in a URL, which is logged in many places: send it as `Authorization: Bearer TOKEN`, \
@@ -52,6 +56,10 @@ pub(crate) fn refuse_in_url(uri: &Uri) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[cfg(test)]
@@ -66,6 +74,8 @@ mod tests {
             "/kv?Access_Token=".to_owned(),
             format!("/kv?key=kv_abc_{secret}"),
             format!("/kv/kv_abc_{secret}"),
+            format!("/kv/kv%5Fabc%5f{secret}"),
+            "/kv?key=a&%74oken=x".to_owned(),
         ] {
             assert!(refuse_in_url(&uri.parse().unwrap()).is_err(), "{uri}");
         }
@@ -73,6 +83,7 @@ mod tests {
             "/",
             "/kv?key=token",
             "/kv?key=kv_settings&ttl=1s",
+            "/kv?key=a%26token=x",
             "/kv/kv_a_b",
         ] {
             assert!(refuse_in_url(&uri.parse().unwrap()).is_ok(), "{uri}");
