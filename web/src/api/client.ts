@@ -1,0 +1,55 @@
+import createClient, { type Middleware } from 'openapi-fetch'
+
+import { ApiError, NetworkError } from './errors'
+import type { paths } from './schema'
+
+type Unauthenticated = (error: ApiError) => void
+
+let bearer: string | null = null
+let onUnauthenticated: Unauthenticated = () => undefined
+
+/** Sets what every request is sent with, and who is told that it was refused. */
+export function authenticate(token: string | null, refused?: Unauthenticated) {
+  bearer = token
+  if (refused) onUnauthenticated = refused
+}
+
+/**
+ * `fetch` with the access token; throws `NetworkError` and `ApiError` instead of answering what is not `ok`.
+ * For the routes whose bodies are not JSON; `api` is for the others.
+ */
+export async function request(input: Request | string, init?: RequestInit): Promise<Response> {
+  const asked = new Request(input, init)
+  if (bearer !== null) asked.headers.set('Authorization', `Bearer ${bearer}`)
+  let response: Response
+  try {
+    response = await fetch(asked)
+  } catch (cause) {
+    if (asked.signal.aborted) throw cause
+    throw new NetworkError({ cause })
+  }
+  // 304 is what was asked for.
+  if (response.ok || response.status === 304) return response
+  const error = await ApiError.from(response)
+  if (error.status === 401) onUnauthenticated(error)
+  throw error
+}
+
+const failures: Middleware = {
+  async onResponse({ response }) {
+    if (response.ok) return undefined
+    throw await ApiError.from(response)
+  },
+}
+
+/** The typed client. Calls throw for whatever is not a success, so that `data` is there; see `request`. */
+export const api = createClient<paths>({
+  baseUrl: globalThis.location?.origin ?? '',
+  fetch: (asked) => request(asked),
+})
+api.use(failures)
+
+/** The data of an answer. */
+export async function data<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  return (await answer).data as T
+}

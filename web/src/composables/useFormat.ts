@@ -1,0 +1,36 @@
+import { computed } from 'vue'
+import { useI18n } from 'vue-i18n'
+
+const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
+
+/** Numbers, sizes and times as people of the language write them. */
+export function useFormat() {
+  const { locale } = useI18n()
+  const formats = computed(() => ({
+    number: new Intl.NumberFormat(locale.value),
+    time: new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'medium' }),
+    clock: new Intl.DateTimeFormat(locale.value, { timeStyle: 'medium' }),
+  }))
+
+  /** Bytes in units of 1024, as the limits of the service are. */
+  function bytes(count: number): string {
+    let unit = 0
+    let amount = count
+    while (amount >= 1024 && unit < UNITS.length - 1) {
+      amount /= 1024
+      unit += 1
+    }
+    return new Intl.NumberFormat(locale.value, {
+      style: 'unit',
+      unit: UNITS[unit],
+      unitDisplay: unit === 0 ? 'long' : 'short',
+      maximumFractionDigits: amount < 10 && unit > 0 ? 1 : 0,
+    }).format(amount)
+  }
+
+  const number = (value: number) => formats.value.number.format(value)
+  const time = (value: Date | string | number) => formats.value.time.format(new Date(value))
+  const clock = (value: Date | string | number) => formats.value.clock.format(new Date(value))
+
+  return { bytes, number, time, clock }
+}

@@ -1,0 +1,16 @@
+import { setupServer } from 'msw/node'
+import { createOpenApiHttp } from 'openapi-msw'
+
+import type { paths } from '@/api/schema'
+
+/** Handlers with the types of the API. */
+export const http = createOpenApiHttp<paths>({ baseUrl: location.origin })
+
+const VERBS = ['read', 'write', 'delete', 'list', 'watch', 'monitor', 'admin'] as const
+
+/** The mocked service: without access control and empty. Tests add what they need with `server.use(…)`. */
+export const server = setupServer(
+  http.get('/tokens/self', ({ response }) =>
+    response(200).json({ token: null, scopes: [{ verbs: [...VERBS] }] }),
+  ),
+)
