@@ -24,18 +24,21 @@ test: setup ## run every check and test; ends with "N passed, N failed"
 histories: setup ## let random faults happen to real servers for HOURS=1 and check what clients see
 	cargo test --locked --release -p kverse-server --all-features --test histories -- --hours $(HOURS)
 
-openapi: ## write kverse-server/openapi.json from the handlers
+openapi: ## write kverse-server/openapi.json from the handlers, and the dashboard's types from it
 	UPDATE_OPENAPI=1 cargo test --locked -p kverse-server --all-features --lib openapi::tests::the_committed_document
+	npm --prefix web run api
 
 fuzz: ## look for bad input with each fuzz target for FUZZ_SECONDS=60 (needs the nightly compiler and cargo-fuzz)
 	@ops/scripts/fuzz.sh "$(FUZZ_SECONDS)"
 
 fmt: ## format the code
 	cargo fmt --all
+	npm --prefix web run format
 
 lint: ## check format, lints and scripts, without running tests
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	npm --prefix web run lint
 	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run ops/scripts/*.sh ops/tests/*.sh
 
 doc: ## build the documentation of the crates and open it
@@ -56,10 +59,17 @@ setup: ## install what test and bench need (apt, as root or through sudo)
 
 clean: ## remove everything that was built
 	cargo clean
+	rm -rf web/node_modules web/coverage web/test-results web/dist/*
 
-# The dashboard is built into the server's static files; without its sources there is nothing to build.
-dashboard:
-ifneq ($(wildcard web/package.json),)
+# The dashboard, which the server has in it, is built again when its sources have changed.
+dashboard: web/dist/index.html
+
+web/dist/index.html: web/node_modules/.package-lock.json web/index.html web/package.json web/vite.config.ts \
+		$(shell find web/src web/public -type f)
+	npm --prefix web run build-only
+
+# npm writes this file when it has installed what the other one asks for.
+web/node_modules/.package-lock.json: web/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js is missing: https://nodejs.org" >&2; exit 1; }
 	npm --prefix web ci
-	npm --prefix web run build
-endif
+	@touch $@

@@ -6,6 +6,7 @@ const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) 
 
 export default defineConfig({
   testDir: 'e2e',
+  testMatch: '*.spec.ts',
   timeout: 30_000,
   expect: { timeout: 10_000 },
   forbidOnly: true,

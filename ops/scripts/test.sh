@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 readonly LOGS=target/test-logs SUITE_SECONDS=1800
-export PATH="$PATH:$PWD/target/tools/bin" CARGO_TERM_COLOR=never
+export PATH="$PATH:$PWD/target/tools/bin" CARGO_TERM_COLOR=never NO_COLOR=1
 
 passed=0
 failed=0
@@ -56,10 +56,16 @@ for feature in none sqlite postgres redis http wire; do
     --features "${feature/none/}" -- -D warnings
 done
 check docs env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
+check web-install npm --prefix web ci
+check web-lint npm --prefix web run lint
+check web-build npm --prefix web run build
+tests web-unit npm --prefix web run test:coverage
 tests cargo-test cargo test --locked --workspace --all-features --no-fail-fast
 for script in ops/tests/*.sh; do
   check "$(basename "$script" .sh)" "$script"
 done
+# With the server that the tests above have built.
+tests web-browser npm --prefix web run test:e2e
 
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

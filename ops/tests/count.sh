@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The sum of `make test` is right for passing, failing, crashed, broken and empty runs.
+# The sum of `make test` is right for passing, failing, crashed, broken and empty runs of each test runner.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,3 +24,10 @@ expect "0 1" 101 "error: could not compile"
 expect "0 1" 0 "$(result ok 0 0)"
 expect "0 1" 0 ""
 expect "1 0" 0 "$(echo 'test quotes::99 passed; ... ok'; result ok 1 0)"
+expect "12 1" 1 " Test Files  1 failed | 2 passed (3)
+      Tests  1 failed | 12 passed (13)"
+expect "13 0" 0 "      Tests  13 passed (13)"
+expect "12 4" 1 "  1 failed
+    [chromium] a test that says 7 failed
+  3 did not run
+  12 passed (30.2s)"
