@@ -1,0 +1,20 @@
+import { createEventHook } from '@vueuse/core'
+
+/** A key that was changed: by this page or, as the feed of changes tells, by someone else. */
+export interface KeyChange {
+  event: 'put' | 'delete' | 'expire'
+  key: string
+  version: string
+}
+
+const changes = createEventHook<KeyChange>()
+
+/** Tells everything on the page that shows keys. A change may be told more than once. */
+export function publishChange(change: KeyChange): void {
+  void changes.trigger(change)
+}
+
+/** Hears of every change, until the component or scope that asks is gone. */
+export function onKeyChange(handler: (change: KeyChange) => void): void {
+  changes.on(handler)
+}
