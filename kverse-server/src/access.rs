@@ -20,21 +20,15 @@ use self::address::TrustedProxies;
 use self::audit::Audit;
 use self::limiter::Limiter;
 use self::verifier::Verifier;
+use crate::dashboard::{self, Site};
 use crate::error::Failure;
 
 pub(crate) use authorize::GuardedStore;
 pub use config::{AccessOptions, Auth, Rate};
 pub(crate) use credentials::refuse_in_url;
 
-/// What everyone may ask for, token or not: whether the service lives, how it is used, and its web pages.
-const OPEN: [&str; 6] = [
-    "/",
-    "/livez",
-    "/readyz",
-    "/health",
-    "/openapi.json",
-    "/docs",
-];
+/// What everyone may ask for, token or not, beside the web pages: whether the service lives, and how it is used.
+const OPEN: [&str; 5] = ["/livez", "/readyz", "/health", "/openapi.json", "/docs"];
 /// What a balancer or a supervisor asks for: it must not be told to come back later.
 const UNLIMITED: [&str; 2] = ["/livez", "/readyz"];
 
@@ -56,10 +50,11 @@ pub(crate) struct Access {
     rate: Option<Limiter<Client>>,
     proxies: TrustedProxies,
     audit: Audit,
+    site: Site,
 }
 
 impl Access {
-    pub(crate) fn new(options: &AccessOptions, tokens: Arc<dyn TokenStore>) -> Self {
+    pub(crate) fn new(options: &AccessOptions, tokens: Arc<dyn TokenStore>, site: Site) -> Self {
         let verifier = || Verifier::new(Arc::clone(&tokens), options.bootstrap());
         Self {
             verifier: options.requires_tokens().then(verifier),
@@ -68,6 +63,7 @@ impl Access {
                 .map(|rate| Limiter::new(rate, options.burst())),
             proxies: TrustedProxies::new(options.trusted_proxies.clone()),
             audit: Audit::new(),
+            site,
             tokens,
         }
     }
@@ -88,7 +84,7 @@ impl Access {
         }
         let address = self.proxies.client(request.peer_addr(), request.headers());
         let client = match &self.verifier {
-            Some(verifier) if !is_open(path) => {
+            Some(verifier) if !self.is_for_everyone(request) => {
                 let token = self.authenticate(verifier, request, address).await?;
                 let id = token.id.clone();
                 request.extensions_mut().insert(Caller(token));
@@ -100,6 +96,16 @@ impl Access {
             Some(rate) => rate.check(client),
             None => Ok(()),
         }
+    }
+
+    fn is_for_everyone(&self, request: &ServiceRequest) -> bool {
+        let path = request.path();
+        OPEN.contains(&path)
+            || path.starts_with("/docs/")
+            || dashboard::PAGES.contains(&path)
+            || path.starts_with("/assets/")
+            || self.site.has(path)
+            || is_lost(request)
     }
 
     async fn authenticate(
@@ -208,8 +214,13 @@ fn token(request: &HttpRequest) -> Option<Arc<Token>> {
     extensions.get().map(|Caller(token)| Arc::clone(token))
 }
 
-fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || path.starts_with("/docs/")
+/// Whether a person was led to where nothing is: browsers send no token with the address of a page.
+fn is_lost(request: &ServiceRequest) -> bool {
+    dashboard::is_visit(request.method(), request.headers())
+        && !request.path().starts_with("/kv/")
+        && request
+            .match_pattern()
+            .is_none_or(|pattern| pattern == dashboard::FILE)
 }
 
 impl fmt::Debug for Access {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::fn_guard;
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpResponse, Resource};
 
-use crate::dashboard;
+use crate::dashboard::{self, Site};
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::middleware::{Cors, Guard, Observe};
@@ -33,7 +34,8 @@ pub(crate) fn app(
         .app_data(Data::clone(state))
         .app_data(metrics.route("unmatched"))
         .configure(|services| routes(services, metrics))
-        .default_service(web::to(|| ready(not_found())))
+        .configure(|services| pages(services, metrics, state.site))
+        .default_service(web::to(dashboard::not_found))
         // The last one is the outermost.
         .wrap(Guard::new(Arc::clone(&state.access)))
         .wrap(Observe::new(
@@ -163,11 +165,31 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
             resource("/docs/{file}", READ)
                 .route(web::get().to(docs::file))
                 .route(web::head().to(docs::file)),
-        )
-        .service(
-            resource("/", READ)
+        );
+}
+
+/// The dashboard, after everything else: no path of the API is looked for among its files.
+fn pages(services: &mut web::ServiceConfig, metrics: &HttpMetrics, site: Site) {
+    for path in dashboard::PAGES {
+        services.service(
+            resource(metrics, path, READ)
                 .route(web::get().to(dashboard::page))
                 .route(web::head().to(dashboard::page)),
+        );
+    }
+    services
+        .service(
+            resource(metrics, "/assets/{file}", READ)
+                .route(web::get().to(dashboard::asset))
+                .route(web::head().to(dashboard::asset)),
+        )
+        .service(
+            web::resource(dashboard::FILE)
+                .guard(fn_guard(move |context| site.has(context.head().uri.path())))
+                .app_data(metrics.route(dashboard::FILE))
+                .route(web::get().to(dashboard::file))
+                .route(web::head().to(dashboard::file))
+                .default_service(web::to(|| ready(method_not_allowed(READ)))),
         );
 }
 

@@ -11,7 +11,7 @@ pub(crate) use conditions::{ReadCondition, Verdict, refuse_conditions, with_cond
 pub(crate) use identity::RequestIdentity;
 pub(crate) use media::{
     APPLICATION_NDJSON, APPLICATION_OCTET_STREAM, TEXT_EVENT_STREAM, content_type, is_json,
-    refuse_partial, require_lines, stored_content_type, wants_bytes, wants_json,
+    refuse_partial, require_lines, stored_content_type, wants_bytes, wants_json, wants_page,
 };
 pub(crate) use query::{path_key, query, required_key};
 

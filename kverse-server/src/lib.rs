@@ -63,6 +63,7 @@ mod routes;
 mod state;
 mod telemetry;
 mod tls;
+mod validators;
 mod watch;
 
 use std::net::{SocketAddr, TcpListener};
@@ -76,6 +77,8 @@ use prometheus::Registry;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+
+use dashboard::Site;
 
 pub use access::{AccessOptions, Auth, Rate};
 pub use config::{Config, LogFormat, WatchConfig};
@@ -152,7 +155,7 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let opened = store.into();
     let served = Arc::clone(&opened.store);
-    let state = state::State::new(opened, metrics, config)?;
+    let state = state::State::new(opened, metrics, config, Site::embedded())?;
     let tls = config.access.tls();
     let tls = tls.map(|(certificate, key)| tls::server_config(certificate, key));
     let tls = tls.transpose()?;

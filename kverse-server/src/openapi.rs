@@ -21,6 +21,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 use self::nulls::NoNulls;
 use self::problems::AccessProblems;
 use self::schemas::EntityTag;
+use crate::dashboard;
 use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, transfer, watch};
 
 #[derive(OpenApi)]
@@ -41,7 +42,7 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, transfer,
         tokens::create, tokens::list, tokens::own, tokens::revoke, tokens::rotate,
         stats::stats, stats::limits, stats::metrics,
         health::health, health::livez, health::readyz,
-        docs::openapi, docs::page, docs::file, crate::dashboard::page,
+        docs::openapi, docs::page, docs::file, dashboard::page, dashboard::asset,
     ),
     tags(
         (name = "values", description = "One key"),
@@ -52,7 +53,7 @@ use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, transfer,
     ),
     components(schemas(EntityTag, EntryLine, CacheStatus, Key, Prefix, Timestamp, Ttl)),
     security((), ("bearer" = [])),
-    modifiers(&NoNulls, &Shared, &Heads)
+    modifiers(&NoNulls, &Pages, &Shared, &Heads)
 )]
 struct Api;
 
@@ -128,6 +129,28 @@ fn name_codes(components: &mut Components) {
         let codes = problems::TABLE.iter().flat_map(|(_, codes)| *codes);
         code.description = Some("What is wrong, for a program.".to_owned());
         code.enum_values = Some(codes.copied().map(Value::from).collect());
+    }
+}
+
+/// The pages of the dashboard are one page.
+struct Pages;
+
+impl Modify for Pages {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let paths = &mut api.paths.paths;
+        let Some(page) = paths.get("/").cloned() else {
+            return;
+        };
+        for path in dashboard::PAGES {
+            let mut page = page.clone();
+            let name = path.replace(['/', '-'], "_");
+            for operation in operations_of(&mut page) {
+                let id = operation.operation_id.as_mut();
+                id.into_iter()
+                    .for_each(|id| id.push_str(name.trim_end_matches('_')));
+            }
+            paths.insert(path.to_owned(), page);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use kverse_store::tokens::{Target, Token, Verb};
 use prometheus::Registry;
 
 use crate::access::{Access, GuardedStore};
+use crate::dashboard::Site;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::watch::Hub;
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) http: HttpMetrics,
     pub(crate) watches: Arc<Hub>,
     pub(crate) watch_heartbeat: Duration,
+    pub(crate) site: Site,
 }
 
 impl State {
@@ -39,9 +41,10 @@ impl State {
         opened: Opened,
         metrics: Registry,
         config: &Config,
+        site: Site,
     ) -> Result<Self, StartError> {
         let Opened { store, tokens, .. } = opened;
-        let access = Arc::new(Access::new(&config.access, tokens));
+        let access = Arc::new(Access::new(&config.access, tokens, site));
         Ok(Self {
             limits: store.capabilities().limits,
             body_timeout: config.body_timeout,
@@ -50,6 +53,7 @@ impl State {
             access,
             watches: Arc::new(Hub::new(&metrics, config.watch.max_watchers())?),
             watch_heartbeat: config.watch.watch_heartbeat,
+            site,
             metrics,
         })
     }

@@ -19,9 +19,9 @@ thread_local! {
     pub(super) static ROUTES: RefCell<BTreeSet<(&'static str, &'static str)>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// What everyone may ask for, and what any token may.
+/// What everyone may ask for beside the pages, and what any token may.
 const OPEN: [&str; 7] = [
-    "/",
+    "/assets/{file}",
     "/livez",
     "/readyz",
     "/health",
@@ -52,6 +52,7 @@ fn sample(method: &Method, route: &str) -> (String, &'static str, &'static str) 
             JSON,
             r#"{"operations":[{"op":"get","key":"a/k"},{"op":"put","key":"a/k","value":"v"},{"op":"delete","key":"a/k"}]}"#,
         ),
+        (_, "/assets/{file}") => ("/assets/index-4f0c2a91.js", "", ""),
         _ => (route, "", ""),
     };
     (
@@ -88,7 +89,7 @@ async fn every_route_asks_for_authorization() {
     let nothing = nothing.secret.expose();
     let config = Config::try_from_args(["--auth", "tokens"]).unwrap();
     let metrics = crate::metrics::registry().unwrap();
-    let state = Data::new(State::new(opened, metrics, &config).unwrap());
+    let state = Data::new(State::new(opened, metrics, &config, Site::fixture()).unwrap());
     let app = init_service(app(&state, &[])).await;
     let mut routes = ROUTES.with_borrow(BTreeSet::clone);
     routes.insert(("/kv/{key}", KEY));
@@ -101,7 +102,7 @@ async fn every_route_asks_for_authorization() {
             let named = request(&method, route, Some(&nothing)).to_request();
             let named = call_service(&app, named).await;
             let statuses = (anonymous.status(), named.status());
-            if OPEN.contains(&route) {
+            if OPEN.contains(&route) || dashboard::PAGES.contains(&route) {
                 assert_eq!(
                     statuses,
                     (StatusCode::OK, StatusCode::OK),
@@ -129,7 +130,9 @@ async fn every_route_asks_for_authorization() {
 #[test]
 fn every_route_is_in_the_document_with_its_methods() {
     let metrics = HttpMetrics::new(&crate::metrics::registry().unwrap()).unwrap();
-    let _ = App::new().configure(|services| routes(services, &metrics));
+    let _ = App::new()
+        .configure(|services| routes(services, &metrics))
+        .configure(|services| pages(services, &metrics, Site::fixture()));
     let mut served = ROUTES.with_borrow(BTreeSet::clone);
     served.insert(("/kv/{key}", KEY));
     let served: BTreeSet<String> = served

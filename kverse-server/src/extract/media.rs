@@ -41,6 +41,11 @@ pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
     accepts(headers, "application/json") && !accepts(headers, TEXT_EVENT_STREAM)
 }
 
+/// Whether the client asks for something to show to a person.
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/html")
+}
+
 /// Whether the client names this media type.
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     headers

@@ -29,11 +29,11 @@ pub(crate) struct KeyQuery {
     key: Key,
 }
 
-/// The key of a body that is not JSON.
+/// The key of a body that is the value.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OptionalKeyQuery {
-    /// The key; not with a JSON body, which has it in itself.
+    /// The key; with a JSON body, which has it in itself, only if `Accept` names `application/octet-stream`.
     #[param(example = "user/42")]
     key: Option<Key>,
 }

@@ -3,8 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, Header, IfNoneMatch,
-    X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,6 +16,7 @@ use crate::error::Failure;
 use crate::extract::query;
 use crate::openapi;
 use crate::openapi::problems::{InvalidInput, NotFound};
+use crate::validators::{entity_tag, is_known};
 
 /// The page. Its links are relative, for proxies that serve it below a path of their own.
 const PAGE: &str = r#"<!doctype html>
@@ -41,9 +41,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// The document as it is sent, and its entity tag.
 static DOCUMENT: LazyLock<serde_json::Result<(Bytes, EntityTag)>> = LazyLock::new(|| {
     let json = Bytes::from(openapi::json()?);
-    let digest = Sha256::digest(&json);
-    let tag = digest[..8].iter().map(|byte| format!("{byte:02x}"));
-    let tag = EntityTag::new_strong(tag.collect());
+    let tag = entity_tag(&Sha256::digest(&json));
     Ok((json, tag))
 });
 
@@ -65,10 +63,7 @@ pub(crate) async fn openapi(request: HttpRequest) -> Answer {
         Ok(document) => document,
         Err(error) => return Err(Failure::internal(error)),
     };
-    let known = IfNoneMatch::parse(&request).is_ok_and(|known| match known {
-        IfNoneMatch::Any => true,
-        IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(tag)),
-    });
+    let known = is_known(&request, tag);
     let mut response = if known {
         HttpResponse::NotModified()
     } else {

@@ -129,7 +129,8 @@ fn value_json(value: &[u8]) -> Result<Vec<u8>, Failure> {
 /// Stores a value
 ///
 /// With a JSON body, which has key, value and time to live in it, or with the parameter `key` and the value as body in any
-/// other type, with which it is served again.
+/// other type, with which it is served again. With `key`, a body of any type is the value, JSON too, if `Accept` names
+/// `application/octet-stream`.
 #[utoipa::path(
     put,
     path = "/kv",
@@ -143,13 +144,13 @@ fn value_json(value: &[u8]) -> Result<Vec<u8>, Failure> {
     responses(
         (
             status = 200,
-            description = "Stored; of a body other than JSON: instead of another value.",
+            description = "Stored; of a body that is the value: instead of another.",
             content((OkResponse = "application/json")),
             headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
         ),
         (
             status = 201,
-            description = "Stored, with a body other than JSON: the key did not exist.",
+            description = "Stored, of a body that is the value: the key did not exist.",
             content((OkResponse = "application/json")),
             headers(("ETag" = EntityTag), ("KVerse-Expires-At" = Timestamp)),
         ),
@@ -160,8 +161,9 @@ fn value_json(value: &[u8]) -> Result<Vec<u8>, Failure> {
 pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<State>) -> Answer {
     let [key, ttl] = query(&request, ["key", "ttl"])?;
     let content_type = content_type(&request)?;
+    let is_value = wants_bytes(request.headers()) || !content_type.is_some_and(is_json);
     match (content_type, key) {
-        (content_type, Some(key)) if !content_type.is_some_and(is_json) => {
+        (_, Some(key)) if is_value => {
             let key = required_key(Some(key))?;
             let stored = raw::put_key(&request, payload, &state, key, ttl.as_deref()).await?;
             // One path, one body, whatever was sent.
@@ -171,7 +173,8 @@ pub(crate) async fn put(request: HttpRequest, payload: Payload, state: Data<Stat
             Ok(response)
         }
         (_, Some(_)) => Err(Failure::invalid(
-            "a JSON body has the key in it, not in the query; to store JSON as a value use /kv/{key}",
+            "a JSON body has the key in it, not in the query; to store JSON as a value use /kv/{key}, or send \
+             `Accept: application/octet-stream`",
         )),
         (Some(other), None) if !is_json(other) => Err(Failure::invalid(
             "expected a JSON body with `Content-Type: application/json`, or the parameter `key` for other types",

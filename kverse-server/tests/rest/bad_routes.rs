@@ -19,6 +19,7 @@ const MAX_VALUE_BYTES: usize = 1024;
 const JSON: &str = "Content-Type: application/json\r\n";
 const LINES: &str = "Content-Type: application/x-ndjson\r\n";
 const BYTES: &str = "Accept: application/octet-stream\r\n";
+const JSON_BYTES: &str = "Content-Type: application/json\r\nAccept: application/octet-stream\r\n";
 
 /// A request that is good with a key for `KEY` and a value for `VALUE`.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ const fn route(line: &'static str, headers: &'static str, body: &'static str) ->
     }
 }
 
-const ROUTES: [Route; 26] = [
+const ROUTES: [Route; 27] = [
     route("GET /kv/KEY", "", ""),
     route("PUT /kv/KEY", "", "VALUE"),
     route("PATCH /kv/KEY?ttl=1s", "", ""),
@@ -44,6 +45,7 @@ const ROUTES: [Route; 26] = [
     route("GET /kv?key=KEY", "", ""),
     route("GET /kv?key=KEY", BYTES, ""),
     route("PUT /kv?key=KEY", "", "VALUE"),
+    route("PUT /kv?key=KEY", JSON_BYTES, "VALUE"),
     route("PATCH /kv?key=KEY&ttl=1s", "", ""),
     route("DELETE /kv?key=KEY", "", ""),
     route("DELETE /kv?key=KEY", BYTES, ""),
@@ -473,13 +475,9 @@ async fn bad_bodies_are_refused_on_every_route() {
             let put = connection
                 .request(method.parse().unwrap(), url)
                 .bearer_auth(ROOT);
-            let content_type = request
-                .headers
-                .split_once(": ")
-                .map(|(_, value)| value.trim());
-            let put = content_type
-                .into_iter()
-                .fold(put, |put, value| put.header("Content-Type", value));
+            let headers = request.headers.lines();
+            let headers = headers.filter_map(|header| header.split_once(": "));
+            let put = headers.fold(put, |put, (name, value)| put.header(name, value));
             let answer = put.body(request.body.clone()).send().await.unwrap();
             let livez = format!("{}/livez", server.process.url());
             let status = answer.status().as_u16();

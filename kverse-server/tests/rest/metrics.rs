@@ -11,6 +11,9 @@ async fn requests_are_counted_by_route_and_not_by_path() {
     server.get("/kv/secret-key").send().await.unwrap();
     server.get("/kv/other-key").send().await.unwrap();
     server.get("/no/such/path").send().await.unwrap();
+    server.get("/no-such-file.svg").send().await.unwrap();
+    server.get("/assets/secret-key.js").send().await.unwrap();
+    server.get("/store?key=secret-key").send().await.unwrap();
     let brew = Method::from_bytes(b"BREW").unwrap();
     server.request(brew, "/kv").send().await.unwrap();
 
@@ -22,7 +25,9 @@ async fn requests_are_counted_by_route_and_not_by_path() {
         r#"kverse_http_requests_total{method="PUT",route="/kv/{key}",status="201"} 1"#,
         r#"kverse_http_requests_total{method="GET",route="/kv/{key}",status="200"} 1"#,
         r#"kverse_http_requests_total{method="GET",route="/kv/{key}",status="404"} 1"#,
-        r#"kverse_http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+        r#"kverse_http_requests_total{method="GET",route="unmatched",status="404"} 2"#,
+        r#"kverse_http_requests_total{method="GET",route="/assets/{file}",status="404"} 1"#,
+        r#"kverse_http_requests_total{method="GET",route="/store",status="200"} 1"#,
         r#"kverse_http_requests_total{method="other",route="/kv",status="405"} 1"#,
         r#"kverse_http_request_duration_seconds_count{method="GET",route="/kv/{key}"} 2"#,
         "kverse_http_requests_in_flight 1",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::stream;
 use kverse_core::{Key, KvStoreExt};
 use reqwest::Body;
+use serde_json::Value;
 
 use crate::common::Server;
 
@@ -107,6 +108,55 @@ async fn keys_that_proxies_would_rewrite_go_into_the_query() {
     assert_eq!(delete().await.unwrap().status(), 404);
     // Without a content type, too.
     assert_eq!(server.put(&path, "v").send().await.unwrap().status(), 201);
+}
+
+#[tokio::test]
+async fn json_is_a_value_for_who_asks_for_bytes() {
+    let server = Server::start();
+    // Neither what the JSON form takes nor JSON at all: nobody looks.
+    for (key, value) in [
+        ("..", r#"{"key":"x","value":"y"}"#),
+        ("a//b", "[1,"),
+        ("k", ""),
+    ] {
+        let path = format!("/kv?key={key}");
+        let put = || {
+            server
+                .put(&format!("{path}&ttl=90s"), value)
+                .header("Content-Type", "application/json; charset=utf-8")
+        };
+        let refused = put().send().await.unwrap();
+        assert_eq!(refused.status(), 422);
+        let refused: Value = refused.json().await.unwrap();
+        assert_eq!(refused["code"], "invalid_input");
+        assert_eq!(server.get(&path).send().await.unwrap().status(), 404);
+
+        let put = || put().header("Accept", "application/octet-stream");
+        let created = put().header("If-None-Match", "*").send().await.unwrap();
+        assert_eq!(created.status(), 201);
+        assert_eq!(created.headers()["content-type"], "application/json");
+        assert_eq!(
+            created.headers()["kverse-expires-at"],
+            "2026-01-01T00:01:30.000000Z"
+        );
+        let version = created.headers()["etag"].clone();
+        assert_eq!(created.text().await.unwrap(), r#"{"status":"ok"}"#);
+        let failed = put().header("If-None-Match", "*").send().await.unwrap();
+        assert_eq!(failed.status(), 412);
+        let replaced = put().header("If-Match", version).send().await.unwrap();
+        assert_eq!(replaced.status(), 200);
+
+        let found = server
+            .get(&path)
+            .header("Accept", "application/octet-stream");
+        let found = found.send().await.unwrap();
+        assert_eq!(
+            found.headers()["content-type"],
+            "application/json; charset=utf-8"
+        );
+        assert_eq!(found.text().await.unwrap(), value);
+    }
+    assert_eq!(server.items().await, 3);
 }
 
 #[tokio::test]

@@ -17,14 +17,50 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page that says how to use the API */
+        /**
+         * A page of the dashboard
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
         get: operations["get_dashboard"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** A page that says how to use the API (headers only) */
+        /**
+         * A page of the dashboard (headers only)
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
         head: operations["get_dashboard_head"];
+        patch?: never;
+        trace?: never;
+    };
+    "/assets/{file}": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A script, style, font or image of the dashboard
+         * @description Its name changes with what is in it. It comes compressed to whoever accepts that.
+         */
+        get: operations["get_asset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A script, style, font or image of the dashboard (headers only)
+         * @description Its name changes with what is in it. It comes compressed to whoever accepts that.
+         */
+        head: operations["get_asset_head"];
         patch?: never;
         trace?: never;
     };
@@ -51,6 +87,36 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/changes": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of the dashboard
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        get: operations["get_dashboard_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A page of the dashboard (headers only)
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        head: operations["get_dashboard_changes_head"];
         patch?: never;
         trace?: never;
     };
@@ -239,7 +305,8 @@ export interface paths {
         /**
          * Stores a value
          * @description With a JSON body, which has key, value and time to live in it, or with the parameter `key` and the value as body in any
-         *     other type, with which it is served again.
+         *     other type, with which it is served again. With `key`, a body of any type is the value, JSON too, if `Accept` names
+         *     `application/octet-stream`.
          */
         put: operations["put_value"];
         post?: never;
@@ -411,6 +478,36 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sign-in": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of the dashboard
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        get: operations["get_dashboard_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A page of the dashboard (headers only)
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        head: operations["get_dashboard_sign_in_head"];
+        patch?: never;
+        trace?: never;
+    };
     "/stats": {
         parameters: {
             query?: never;
@@ -432,6 +529,66 @@ export interface paths {
         options?: never;
         /** What is stored (headers only) */
         head: operations["get_stats_head"];
+        patch?: never;
+        trace?: never;
+    };
+    "/status": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of the dashboard
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        get: operations["get_dashboard_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A page of the dashboard (headers only)
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        head: operations["get_dashboard_status_head"];
+        patch?: never;
+        trace?: never;
+    };
+    "/store": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of the dashboard
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        get: operations["get_dashboard_store"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A page of the dashboard (headers only)
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        head: operations["get_dashboard_store_head"];
         patch?: never;
         trace?: never;
     };
@@ -559,6 +716,36 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfer": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of the dashboard
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        get: operations["get_dashboard_transfer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A page of the dashboard (headers only)
+         * @description Where it leads is up to the application: all pages are one. Without a built dashboard it says how to use the API.
+         */
+        head: operations["get_dashboard_transfer_head"];
         patch?: never;
         trace?: never;
     };
@@ -1436,11 +1623,19 @@ export interface operations {
             /** @description The page. */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "text/html": string;
                 };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
@@ -1469,6 +1664,14 @@ export interface operations {
             /** @description The page. */
             200: {
                 headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1476,6 +1679,100 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_asset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description Its name.
+                 * @example index-4f0c2a91.js
+                 */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_asset_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description Its name.
+                 * @example index-4f0c2a91.js
+                 */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -1527,6 +1824,86 @@ export interface operations {
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
             507: components["responses"]["StorageFull"];
+        };
+    };
+    get_dashboard_changes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_changes_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
     get_docs: {
@@ -2106,7 +2483,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The key; not with a JSON body, which has it in itself.
+                 * @description The key; with a JSON body, which has it in itself, only if `Accept` names `application/octet-stream`.
                  * @example user/42
                  */
                 key?: components["schemas"]["Key"];
@@ -2145,7 +2522,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Stored; of a body other than JSON: instead of another value. */
+            /** @description Stored; of a body that is the value: instead of another. */
             200: {
                 headers: {
                     ETag?: components["schemas"]["EntityTag"];
@@ -2156,7 +2533,7 @@ export interface operations {
                     "application/json": components["schemas"]["OkResponse"];
                 };
             };
-            /** @description Stored, with a body other than JSON: the key did not exist. */
+            /** @description Stored, of a body that is the value: the key did not exist. */
             201: {
                 headers: {
                     ETag?: components["schemas"]["EntityTag"];
@@ -3070,6 +3447,86 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    get_dashboard_sign_in: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_sign_in_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     get_stats: {
         parameters: {
             query?: never;
@@ -3130,6 +3587,166 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             422: components["responses"]["InvalidInput"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_status: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_status_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_store: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_store_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3444,6 +4061,86 @@ export interface operations {
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
             507: components["responses"]["StorageFull"];
+        };
+    };
+    get_dashboard_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_dashboard_transfer_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `If-None-Match` has its `ETag`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
     watch: {
