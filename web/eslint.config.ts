@@ -45,7 +45,7 @@ export default defineConfigWithVueTs(
     },
   },
   {
-    files: ['e2e/**/*.ts'],
+    files: ['e2e/**/*.spec.ts'],
     ...playwright.configs['flat/recommended'],
     rules: {
       ...playwright.configs['flat/recommended'].rules,

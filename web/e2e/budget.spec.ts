@@ -1,3 +1,5 @@
+import type { Page } from '@playwright/test'
+
 import { expect, test } from './fixtures'
 
 const PAGES = ['/', '/store', '/changes', '/status', '/transfer', '/sign-in']
@@ -22,7 +24,7 @@ for (const path of PAGES) {
     })
     await page.goto(path)
     await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
-    await page.waitForLoadState('networkidle')
+    await expectQuiet(page)
 
     const sent = await page.evaluate(() =>
       performance
@@ -36,7 +38,6 @@ for (const path of PAGES) {
         .reduce((total, { kilobytes }) => total + kilobytes, 0)
     const loaded = { script: sum(/\.js$/), css: sum(/\.css$/), font: sum(/\.woff2$/) }
     testInfo.annotations.push({ type: 'kilobytes', description: JSON.stringify(loaded) })
-    console.log(path, loaded)
 
     expect(loaded.script).toBeGreaterThan(0)
     expect(loaded.script).toBeLessThan(BUDGET.script)
@@ -48,4 +49,20 @@ for (const path of PAGES) {
 
 interface Shift {
   value: number
+}
+
+/** Waits until nothing more is loaded. A feed of changes stays open, so that the network is never idle. */
+async function expectQuiet(page: Page) {
+  let before = -1
+  await expect
+    .poll(
+      async () => {
+        const now = await page.evaluate(() => performance.getEntriesByType('resource').length)
+        const isQuiet = now === before
+        before = now
+        return isQuiet
+      },
+      { intervals: [500] },
+    )
+    .toBe(true)
 }
