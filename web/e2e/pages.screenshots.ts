@@ -51,7 +51,7 @@ for (const theme of THEMES) {
         await prepare?.(page, server)
         await page.waitForTimeout(700)
         const file = `${name}-${theme}-${size}`
-        const folder = IN_README.includes(file) ? 'screenshots' : 'test-results/screenshots'
+        const folder = IN_README.includes(file) ? 'screenshots' : '.screenshots'
         await page.screenshot({ path: `${folder}/${file}.png` })
         await page.close()
       }
