@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# The replicated service without containers: Nginx before two kverse-servers that share a PostgreSQL and a Redis, all on
+# the loopback interface, with data, logs and configuration in one directory.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+directory=$root/target/stack volumes=''
+source "$root/ops/scripts/server.sh"
+source "$root/ops/scripts/daemons.sh"
+
+readonly PROGRAMS=(postgres redis server1 server2 nginx) MAX_BODY_BYTES=$((64 << 20))
+# Nginx, its status, both servers, PostgreSQL and Redis; the last two not where those of the system are.
+ports=(8082 8083 8002 8003 15432 16379)
+
+usage() {
+  cat <<'END'
+Usage: stack.sh up|down|status [--directory DIR] [--port-base N | --free-ports] [--volumes]
+  up             starts what does not run, waits until it is healthy, prints the addresses and writes them to DIR/addresses
+  down           stops everything and keeps the data; --volumes removes them
+  status         says what runs and is healthy; exit status 1 if something is not
+  --directory    where everything is kept [default: target/stack]
+  --port-base    take six ports from N on instead of 8082 (Nginx), 8083 (its status), 8002 and 8003 (servers), 15432
+                 (PostgreSQL) and 16379 (Redis)
+  --free-ports   take any free ports; a stack of which something runs keeps its own
+The server is $KVERSE_SERVER, else the release build, else the development build. Variables such as KVERSE_LOG reach it.
+END
+}
+
+parse_arguments() {
+  local free=() port
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --directory)
+        [[ -n ${2:-} ]] || fail "--directory takes a directory"
+        directory=$(realpath --canonicalize-missing -- "$2") && shift
+        ;;
+      --port-base)
+        [[ ${2:-} =~ ^[1-9][0-9]{3,4}$ && $2 -le 65530 ]] || fail "--port-base takes a number from 1000 to 65530: '${2:-}'"
+        readarray -t ports < <(seq "$2" $(($2 + 5))) && shift
+        ;;
+      --free-ports)
+        until [[ ${#free[@]} -eq 6 ]]; do
+          port=$(free_port)
+          [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
+        done
+        ports=("${free[@]}")
+        ;;
+      --volumes) volumes=1 ;;
+      *) usage >&2 && exit 2 ;;
+    esac
+    shift
+  done
+}
+
+addresses() {
+  cat <<END
+NGINX_URL=http://127.0.0.1:${ports[0]}
+NGINX_STATUS_URL=http://127.0.0.1:${ports[1]}/nginx_status
+SERVER1_URL=http://127.0.0.1:${ports[2]}
+SERVER2_URL=http://127.0.0.1:${ports[3]}
+DATABASE_URL=postgresql://kverse@127.0.0.1:${ports[4]}/kverse
+REDIS_URL=redis://127.0.0.1:${ports[5]}
+END
+}
+
+is_healthy() {
+  local ready=(curl --silent --fail --noproxy '*' --max-time 5 --output /dev/null)
+  case $1 in
+    postgres) "$postgres/pg_isready" --quiet --timeout 2 --username kverse --dbname postgres --host 127.0.0.1 --port "${ports[4]}" ;;
+    redis) [[ $(timeout 2 redis-cli -p "${ports[5]}" ping 2>/dev/null) == PONG ]] ;;
+    server1) "${ready[@]}" "http://127.0.0.1:${ports[2]}/health" ;;
+    server2) "${ready[@]}" "http://127.0.0.1:${ports[3]}/health" ;;
+    nginx) "${ready[@]}" "http://127.0.0.1:${ports[0]}/health" ;;
+  esac
+}
+
+# Whatever is needed and missing, by the Debian package that has it.
+check_programs() {
+  local program
+  for program in curl:curl nginx:nginx redis-server:redis-server redis-cli:redis-tools; do
+    command -v "${program%:*}" >/dev/null || fail "${program%:*} is missing: apt-get install ${program#*:}"
+  done
+  [[ -x $postgres/initdb ]] || fail "initdb is missing: apt-get install postgresql"
+  [[ -x $server ]] || fail "there is no $server: cargo build --release -p kverse-server"
+}
+
+up() {
+  local as_postgres=() number sql
+  check_programs
+  mkdir -p "$directory/nginx"
+  if [[ $EUID -eq 0 ]]; then # PostgreSQL and the workers of Nginx refuse to be root.
+    as_postgres=(setpriv --reuid postgres --regid postgres --clear-groups)
+    "${as_postgres[@]}" test -x "$directory" || fail "other users cannot reach $directory: take another --directory"
+  fi
+  addresses >"$directory/addresses"
+
+  starting=postgres
+  if [[ ! -e $directory/postgres/PG_VERSION ]]; then
+    install --directory --mode 700 ${as_postgres:+--owner postgres} "$directory/postgres"
+    "${as_postgres[@]}" "$postgres/initdb" -A trust -E UTF8 --locale=C -U kverse -D "$directory/postgres" \
+      >>"$directory/postgres.log" 2>&1 || fail "initdb failed"
+  fi
+  launch postgres "${ports[4]}" "${as_postgres[@]}" "$postgres/postgres" -D "$directory/postgres" -p "${ports[4]}" \
+    -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200
+  sql=("$postgres/psql" -h 127.0.0.1 -p "${ports[4]}" -U kverse -X -A -q -t -d postgres -c)
+  [[ $("${sql[@]}" "SELECT 1 FROM pg_database WHERE datname = 'kverse'") == 1 ]] || "${sql[@]}" "CREATE DATABASE kverse"
+
+  launch redis "${ports[5]}" redis-server --bind 127.0.0.1 --port "${ports[5]}" --dir "$directory" --save '' \
+    --maxmemory 256mb --maxmemory-policy volatile-lru
+  for number in 1 2; do
+    # The server refuses variables with its prefix that it does not know.
+    launch "server$number" "${ports[number + 1]}" env -u KVERSE_SERVER \
+      DATABASE_URL="postgresql://kverse@127.0.0.1:${ports[4]}/kverse" REDIS_URL="redis://127.0.0.1:${ports[5]}" \
+      "$server" --listen "127.0.0.1:${ports[number + 1]}" --trusted-proxies 127.0.0.1
+  done
+
+  sed -e "s|\${NGINX_LISTEN}|127.0.0.1:${ports[0]}|" -e "s|\${NGINX_STATUS_LISTEN}|127.0.0.1:${ports[1]}|" \
+    -e "s|\${SERVER1}|127.0.0.1:${ports[2]}|" -e "s|\${SERVER2}|127.0.0.1:${ports[3]}|" \
+    -e "s|\${NGINX_MAX_BODY_BYTES}|$MAX_BODY_BYTES|g" -e "s|\${NGINX_DIRECTORY}|$directory/nginx|g" \
+    "$root/ops/nginx/nginx.conf.template" >"$directory/nginx/nginx.conf"
+  ulimit -n "$(ulimit -Hn)" # for clients that watch
+  launch nginx "${ports[0]} ${ports[1]}" nginx -p "$directory/nginx" -c "$directory/nginx/nginx.conf" -e stderr \
+    -g 'daemon off;'
+  cat "$directory/addresses"
+}
+
+down() {
+  local i
+  for ((i = ${#PROGRAMS[@]} - 1; i >= 0; i--)); do stop "${PROGRAMS[i]}"; done
+  rm -f "$directory/addresses"
+  if [[ -n $volumes ]]; then
+    rm -rf "$directory"/{postgres,nginx,{postgres,redis,server1,server2,nginx}.log}
+    rmdir --ignore-fail-on-non-empty "$directory" 2>/dev/null || true
+  fi
+}
+
+status() {
+  local name pid bad=0
+  for name in "${PROGRAMS[@]}"; do
+    if ! pid=$(pid_of "$name"); then
+      echo "$name: stopped" && bad=1
+    elif is_healthy "$name"; then
+      echo "$name: healthy, process $pid"
+    else
+      echo "$name: not healthy, process $pid, log in $directory/$name.log" && bad=1
+    fi
+  done
+  return "$bad"
+}
+
+command=${1:-}
+case $command in up | down | status) shift ;; *) usage >&2 && exit 2 ;; esac
+export PATH=$PATH:/usr/sbin
+parse_arguments "$@"
+server=${CARGO_TARGET_DIR:-$root/target}/release/kverse-server
+[[ -x $server ]] || server=${CARGO_TARGET_DIR:-$root/target}/debug/kverse-server
+server=$(realpath --canonicalize-missing -- "${KVERSE_SERVER:-$server}")
+cd / # Not every user who runs a program may be able to read the current directory.
+postgres=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort --version-sort | tail -n 1)
+[[ -x $postgres/initdb ]] || postgres=$(pg_config --bindir 2>/dev/null) || true
+for program in "${PROGRAMS[@]}"; do
+  if [[ -s $directory/addresses ]] && pid_of "$program" >/dev/null; then
+    readarray -t ports < <(grep -o '127\.0\.0\.1:[0-9]*' "$directory/addresses" | cut -d : -f 2)
+  fi
+done
+trap roll_back EXIT
+"$command"
