@@ -27,8 +27,15 @@ pub(crate) use authorize::GuardedStore;
 pub use config::{AccessOptions, Auth, Rate};
 pub(crate) use credentials::refuse_in_url;
 
-/// What everyone may ask for, token or not, beside the web pages: whether the service lives, and how it is used.
-const OPEN: [&str; 5] = ["/livez", "/readyz", "/health", "/openapi.json", "/docs"];
+/// What everyone may ask for, token or not, beside the web pages: what the service is, whether it lives, and how it is used.
+const OPEN: [&str; 6] = [
+    "/info",
+    "/livez",
+    "/readyz",
+    "/health",
+    "/openapi.json",
+    "/docs",
+];
 /// What a balancer or a supervisor asks for: it must not be told to come back later.
 const UNLIMITED: [&str; 2] = ["/livez", "/readyz"];
 

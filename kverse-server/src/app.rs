@@ -13,7 +13,7 @@ use crate::dashboard::{self, Site};
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::middleware::{Cors, Guard, Observe};
-use crate::routes::{batch, docs, health, keys, kv, raw, stats, tokens, transfer, watch};
+use crate::routes::{batch, docs, health, info, keys, kv, raw, stats, tokens, transfer, watch};
 use crate::state::State;
 
 /// The application, as each worker has one.
@@ -121,6 +121,11 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
                 .route(web::head().to(transfer::export)),
         )
         .service(resource("/import", POST).route(web::post().to(transfer::import)))
+        .service(
+            resource("/info", READ)
+                .route(web::get().to(info::info))
+                .route(web::head().to(info::info)),
+        )
         .service(
             resource("/stats", READ)
                 .route(web::get().to(stats::stats))

@@ -1,5 +1,6 @@
 //! The configuration: flags and environment, the only place that reads either.
 
+mod links;
 mod watch;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use kverse_core::Limits;
 use kverse_store::{RedisUrl, StoreConfig, StoreUrl};
 use tracing_subscriber::EnvFilter;
 
+pub use links::LinksConfig;
 pub use watch::WatchConfig;
 
 use crate::AccessOptions;
@@ -154,6 +156,10 @@ pub struct Config {
     /// How clients that watch are served.
     #[command(flatten)]
     pub watch: WatchConfig,
+
+    /// Where the dashboard leads to.
+    #[command(flatten)]
+    pub links: LinksConfig,
 
     /// How long an idle connection is kept open, after its first request
     #[arg(

@@ -81,7 +81,7 @@ use tokio::task::JoinSet;
 use dashboard::Site;
 
 pub use access::{AccessOptions, Auth, Rate};
-pub use config::{Config, LogFormat, WatchConfig};
+pub use config::{Config, LinksConfig, LogFormat, WatchConfig};
 pub use error::StartError;
 
 /// How many connections may wait to be accepted.

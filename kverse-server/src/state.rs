@@ -13,6 +13,7 @@ use crate::access::{Access, GuardedStore};
 use crate::dashboard::Site;
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
+use crate::routes::info::InfoResponse;
 use crate::watch::Hub;
 use crate::{Config, StartError};
 
@@ -34,6 +35,7 @@ pub(crate) struct State {
     pub(crate) watches: Arc<Hub>,
     pub(crate) watch_heartbeat: Duration,
     pub(crate) site: Site,
+    pub(crate) info: InfoResponse,
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
         site: Site,
     ) -> Result<Self, StartError> {
         let Opened { store, tokens, .. } = opened;
+        let server = format!("{:016x}", rand::random::<u64>());
         let access = Arc::new(Access::new(&config.access, tokens, site));
         Ok(Self {
             limits: store.capabilities().limits,
@@ -54,6 +57,7 @@ impl State {
             watches: Arc::new(Hub::new(&metrics, config.watch.max_watchers())?),
             watch_heartbeat: config.watch.watch_heartbeat,
             site,
+            info: InfoResponse::new(config, &server),
             metrics,
         })
     }

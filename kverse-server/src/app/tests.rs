@@ -20,7 +20,8 @@ thread_local! {
 }
 
 /// What everyone may ask for beside the pages, and what any token may.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 8] = [
+    "/info",
     "/assets/{file}",
     "/livez",
     "/readyz",

@@ -92,7 +92,7 @@ async fn without_a_valid_token_there_is_a_challenge() {
         .request(reqwest::Method::GET, "/limits", "")
         .header(AUTHORIZATION, format!("bearer {ROOT}"));
     assert_eq!(lower.send().await.unwrap().status(), 200);
-    for open in ["/", "/livez", "/readyz", "/health"] {
+    for open in ["/", "/sign-in", "/info", "/livez", "/readyz", "/health"] {
         assert_eq!(server.get(open, "").await.status(), 200, "{open}");
     }
     for closed in ["/limits", "/tokens/self", "/metrics", "/nowhere", "/kv"] {

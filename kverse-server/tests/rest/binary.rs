@@ -212,6 +212,11 @@ fn wrong_use_ends_with_2_and_says_what_is_wrong() {
         (&[], &[("KVERSE_WORKERS", "0")], "--workers"),
         (&["--workers", "0"], &[], "--workers"),
         (&["--log", "loud=very"], &[], "--log"),
+        (
+            &[],
+            &[("KVERSE_GRAFANA_URL", "javascript:alert(1)")],
+            "--grafana-url",
+        ),
         (&[], &[("REDIS_URL", "http://:secret@host")], "redis://"),
         (
             &[],

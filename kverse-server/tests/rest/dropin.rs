@@ -167,6 +167,7 @@ async fn head_is_get_without_the_body() {
         "/stats",
         "/limits",
         "/health",
+        "/info",
         "/livez",
         "/readyz",
         "/",

@@ -14,6 +14,7 @@ mod dropin;
 mod durability;
 mod failing;
 mod history;
+mod info;
 mod keys;
 mod metrics;
 mod raw;
