@@ -13,7 +13,9 @@ use crate::dashboard::{self, Site};
 use crate::error::Failure;
 use crate::metrics::HttpMetrics;
 use crate::middleware::{Cors, Guard, Observe};
-use crate::routes::{batch, docs, health, info, keys, kv, raw, stats, tokens, transfer, watch};
+use crate::routes::{
+    batch, docs, health, history, info, keys, kv, raw, stats, tokens, transfer, watch,
+};
 use crate::state::State;
 
 /// The application, as each worker has one.
@@ -130,6 +132,11 @@ fn routes(services: &mut web::ServiceConfig, metrics: &HttpMetrics) {
             resource("/stats", READ)
                 .route(web::get().to(stats::stats))
                 .route(web::head().to(stats::stats)),
+        )
+        .service(
+            resource("/stats/history", READ)
+                .route(web::get().to(history::history))
+                .route(web::head().to(history::history)),
         )
         .service(
             resource("/limits", READ)

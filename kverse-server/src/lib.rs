@@ -56,6 +56,7 @@ mod config;
 mod dashboard;
 mod error;
 mod extract;
+mod history;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -175,6 +176,11 @@ pub async fn serve(
     let watches = Arc::clone(&state.watches);
     let mut tasks = JoinSet::new();
     tasks.spawn(watch::read(Arc::clone(&watches), Arc::clone(&served)));
+    tasks.spawn(history::record(
+        Arc::clone(&state.history),
+        state.metrics.clone(),
+        Arc::clone(&served),
+    ));
     let shutdown = async move {
         shutdown.await;
         // They would not end by themselves.

@@ -16,6 +16,14 @@ const DURATION_BUCKETS: [f64; 16] = [
     5.0, 10.0,
 ];
 
+/// What the metrics of the routes are called.
+pub(crate) mod names {
+    pub(crate) const REQUESTS: &str = "kverse_http_requests_total";
+    pub(crate) const DURATIONS: &str = "kverse_http_request_duration_seconds";
+    pub(crate) const IN_FLIGHT: &str = "kverse_http_requests_in_flight";
+    pub(crate) const CONNECTIONS: &str = "kverse_http_connections";
+}
+
 /// A registry with what is true of the process: its version and what it uses.
 pub(crate) fn registry() -> Result<Registry> {
     let registry = Registry::new();
@@ -41,20 +49,17 @@ pub(crate) struct HttpMetrics {
 
 impl HttpMetrics {
     pub(crate) fn new(registry: &Registry) -> Result<Self> {
-        let requests = Opts::new("kverse_http_requests_total", "Answered requests.");
+        let requests = Opts::new(names::REQUESTS, "Answered requests.");
         let durations = HistogramOpts::new(
-            "kverse_http_request_duration_seconds",
+            names::DURATIONS,
             "From the head of a request to the head of its answer.",
         )
         .buckets(DURATION_BUCKETS.to_vec());
         let metrics = Self {
             requests: IntCounterVec::new(requests, &["route", "method", "status"])?,
             durations: HistogramVec::new(durations, &["route", "method"])?,
-            in_flight: IntGauge::new(
-                "kverse_http_requests_in_flight",
-                "Requests that are being answered.",
-            )?,
-            connections: IntGauge::new("kverse_http_connections", "Open connections.")?,
+            in_flight: IntGauge::new(names::IN_FLIGHT, "Requests that are being answered.")?,
+            connections: IntGauge::new(names::CONNECTIONS, "Open connections.")?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.durations.clone()))?;

@@ -22,7 +22,9 @@ use self::nulls::NoNulls;
 use self::problems::AccessProblems;
 use self::schemas::EntityTag;
 use crate::dashboard;
-use crate::routes::{batch, docs, health, info, keys, kv, raw, stats, tokens, transfer, watch};
+use crate::routes::{
+    batch, docs, health, history, info, keys, kv, raw, stats, tokens, transfer, watch,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,7 +42,7 @@ use crate::routes::{batch, docs, health, info, keys, kv, raw, stats, tokens, tra
         keys::list, keys::delete,
         batch::batch, batch::transaction, watch::watch, transfer::export, transfer::import,
         tokens::create, tokens::list, tokens::own, tokens::revoke, tokens::rotate,
-        info::info, stats::stats, stats::limits, stats::metrics,
+        info::info, stats::stats, history::history, stats::limits, stats::metrics,
         health::health, health::livez, health::readyz,
         docs::openapi, docs::page, docs::file, dashboard::page, dashboard::asset,
     ),

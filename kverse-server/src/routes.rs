@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod docs;
 pub(crate) mod entry;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod info;
 pub(crate) mod keys;
 pub(crate) mod kv;

@@ -12,6 +12,7 @@ use prometheus::Registry;
 use crate::access::{Access, GuardedStore};
 use crate::dashboard::Site;
 use crate::error::Failure;
+use crate::history::History;
 use crate::metrics::HttpMetrics;
 use crate::routes::info::InfoResponse;
 use crate::watch::Hub;
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) watch_heartbeat: Duration,
     pub(crate) site: Site,
     pub(crate) info: InfoResponse,
+    pub(crate) history: Arc<History>,
 }
 
 impl State {
@@ -46,7 +48,6 @@ impl State {
         site: Site,
     ) -> Result<Self, StartError> {
         let Opened { store, tokens, .. } = opened;
-        let server = format!("{:016x}", rand::random::<u64>());
         let access = Arc::new(Access::new(&config.access, tokens, site));
         Ok(Self {
             limits: store.capabilities().limits,
@@ -57,7 +58,8 @@ impl State {
             watches: Arc::new(Hub::new(&metrics, config.watch.max_watchers())?),
             watch_heartbeat: config.watch.watch_heartbeat,
             site,
-            info: InfoResponse::new(config, &server),
+            history: Arc::default(),
+            info: InfoResponse::new(config),
             metrics,
         })
     }

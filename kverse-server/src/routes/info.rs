@@ -55,10 +55,15 @@ struct Links {
 }
 
 impl InfoResponse {
-    pub(crate) fn new(config: &Config, server: &str) -> Self {
+    /// Which server answers.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            server: server.to_owned(),
+            server: format!("{:016x}", rand::random::<u64>()),
             authentication: if config.access.requires_tokens() {
                 Authentication::Tokens
             } else {

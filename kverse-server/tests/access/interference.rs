@@ -158,6 +158,7 @@ fn of_many() -> impl Strategy<Value = Request> {
 fn of_the_service() -> impl Strategy<Value = Request> {
     let paths = vec![
         "/stats",
+        "/stats/history",
         "/metrics",
         "/limits",
         "/tokens",

@@ -20,6 +20,7 @@ mod metrics;
 mod raw;
 mod shutdown;
 mod starting;
+mod stats;
 mod telemetry;
 mod tls;
 mod transfer;
