@@ -4,6 +4,7 @@ import { ApiError, NetworkError } from './errors'
 import type { paths } from './schema'
 
 type Unauthenticated = (error: ApiError) => void
+type Transport = (request: Request) => Promise<Response>
 
 let bearer: string | null = null
 let onUnauthenticated: Unauthenticated = () => undefined
@@ -16,14 +17,18 @@ export function authenticate(token: string | null, refused?: Unauthenticated) {
 
 /**
  * `fetch` with the access token; throws `NetworkError` and `ApiError` instead of answering what is not `ok`.
- * For the routes whose bodies are not JSON; `api` is for the others.
+ * For the routes whose bodies are not JSON; `api` is for the others. `transport` is for what `fetch` cannot do.
  */
-export async function request(input: Request | string, init?: RequestInit): Promise<Response> {
+export async function request(
+  input: Request | string,
+  init?: RequestInit,
+  transport: Transport = fetch,
+): Promise<Response> {
   const asked = new Request(input, init)
   if (bearer !== null) asked.headers.set('Authorization', `Bearer ${bearer}`)
   let response: Response
   try {
-    response = await fetch(asked)
+    response = await transport(asked)
   } catch (cause) {
     if (asked.signal.aborted) throw cause
     throw new NetworkError({ cause })

@@ -40,11 +40,15 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, options: L
     }
   }
 
-  if (options.watch) watch(options.watch, reload)
-  if (options.immediate !== false) void reload()
-  onScopeDispose(() => {
+  /** Ends the loading. What was loaded before stays. */
+  function cancel() {
     current?.abort()
     current = undefined
-  })
-  return { data, error, loading, reload }
+    loading.value = false
+  }
+
+  if (options.watch) watch(options.watch, reload)
+  if (options.immediate !== false) void reload()
+  onScopeDispose(cancel)
+  return { data, error, loading, reload, cancel }
 }

@@ -20,7 +20,8 @@ export const useToasts = defineStore('toasts', () => {
   function show(text: string, options: Partial<Omit<Toast, 'id' | 'text'>> = {}) {
     const toast: Toast = { id: ++last, text, tone: 'success', ...options }
     toasts.value = [...toasts.value, toast].slice(-MAX_TOASTS)
-    setTimeout(() => dismiss(toast.id), SHOWN_MS)
+    // What went wrong stays until the person has seen it.
+    if (toast.tone !== 'danger') setTimeout(() => dismiss(toast.id), SHOWN_MS)
   }
 
   function dismiss(id: number) {

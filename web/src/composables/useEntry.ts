@@ -1,0 +1,98 @@
+import { useThrottleFn } from '@vueuse/core'
+import { computed, ref, shallowRef } from 'vue'
+
+import { readEntry, readFacts, type Bytes, type Facts } from '@/api/entry'
+import { ApiError } from '@/api/errors'
+import { onKeyChange } from '@/stores/changes'
+import { useLoad } from './useLoad'
+
+/** Larger values are loaded when they are asked for. */
+export const SMALL_BYTES = 256 * 1024
+/** A key that changes all the time is read this often. */
+const REREAD_MS = 500
+
+export type Gone = 'missing' | 'deleted' | 'expired'
+
+/** One key as it is now: its facts first, its value if that is small, and what happens to it later. */
+export function useEntry(key: string, options: { read: boolean }) {
+  const facts = shallowRef<Facts>()
+  const bytes = shallowRef<Bytes>()
+  const gone = ref<Gone>()
+  /** How often it was changed by someone else since it was opened. */
+  const changes = ref(0)
+  const received = ref(0)
+  const own = new Set<string>()
+
+  /** What we know stays shown, so that the person sees what is gone. */
+  function missing(error: unknown) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error
+    const { expiresAt } = facts.value ?? {}
+    if (!facts.value) gone.value = 'missing'
+    else gone.value = expiresAt !== undefined && expiresAt <= Date.now() ? 'expired' : 'deleted'
+  }
+
+  const value = useLoad(
+    async (signal) => {
+      received.value = 0
+      const progress = (count: number) => (received.value = count)
+      try {
+        const entry = await readEntry(key, { signal, progress })
+        gone.value = undefined
+        facts.value = entry
+        bytes.value = entry.bytes
+      } catch (error) {
+        missing(error)
+      }
+    },
+    { immediate: false },
+  )
+
+  const head = useLoad(
+    async (signal) => {
+      try {
+        const found = await readFacts(key, { signal, known: facts.value?.version })
+        gone.value = undefined
+        if (!found) return
+        if (facts.value && !own.has(found.version)) changes.value += 1
+        if (isSmall(found)) return await value.reload()
+        facts.value = found
+        bytes.value = undefined
+      } catch (error) {
+        missing(error)
+      }
+    },
+    { immediate: options.read },
+  )
+
+  const reread = useThrottleFn(() => void head.reload(), REREAD_MS, true)
+  onKeyChange((change) => {
+    if (change.key !== key || !options.read) return
+    if (change.event === 'put') {
+      if (change.version !== facts.value?.version) void reread()
+    } else if (facts.value) {
+      gone.value = change.event === 'expire' ? 'expired' : 'deleted'
+      // Events may be late: the key may be there again.
+      void reread()
+    }
+  })
+
+  return {
+    facts,
+    bytes,
+    gone,
+    changes,
+    received,
+    error: computed(() => head.error.value ?? value.error.value),
+    loading: head.loading,
+    loadingValue: value.loading,
+    reload: head.reload,
+    loadValue: value.reload,
+    cancel: value.cancel,
+    /** Says that a version is ours, so that it does not count as a change. */
+    wrote: (version: string) => void own.add(version),
+  }
+}
+
+function isSmall(facts: Facts): boolean {
+  return facts.size !== undefined && facts.size <= SMALL_BYTES
+}
