@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 const START_TIMEOUT_MS = 20_000
 
 /** The server to test: `KVERSE_SERVER`, else the one that was built last for development. */
-function executable(): string {
+export function executable(): string {
   const target = process.env.CARGO_TARGET_DIR ?? resolve('../target')
   const path = process.env.KVERSE_SERVER ?? join(target, 'debug/kverse-server')
   if (!existsSync(path)) throw new Error(`there is no ${path}: cargo build -p kverse-server`)

@@ -255,6 +255,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/info": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** What this server is, and what it needs */
+        get: operations["get_info"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** What this server is, and what it needs (headers only) */
+        head: operations["get_info_head"];
+        patch?: never;
+        trace?: never;
+    };
     "/keys": {
         parameters: {
             query?: never;
@@ -529,6 +553,38 @@ export interface paths {
         options?: never;
         /** What is stored (headers only) */
         head: operations["get_stats_head"];
+        patch?: never;
+        trace?: never;
+    };
+    "/stats/history": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this server did over the last 15 minutes
+         * @description In samples of 5 seconds, for charts. Keys are counted only for as long as somebody asks for this, so those of the first
+         *     answers are `null`.
+         */
+        get: operations["get_stats_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * What this server did over the last 15 minutes (headers only)
+         * @description In samples of 5 seconds, for charts. Keys are counted only for as long as somebody asks for this, so those of the first
+         *     answers are `null`.
+         */
+        head: operations["get_stats_history_head"];
         patch?: never;
         trace?: never;
     };
@@ -820,6 +876,15 @@ export interface components {
             results: components["schemas"]["OperationResponse"][];
         };
         /**
+         * @description What the cache of a store does: `on`, `warming`, `off` and `unknown` are those of a cache that several servers share.
+         * @enum {string}
+         */
+        CacheMode: "none" | "local" | "on" | "warming" | "off" | "unknown";
+        /** @description What the cache does. */
+        CacheState: {
+            mode: components["schemas"]["CacheMode"];
+        };
+        /**
          * @description What the cache had to do with a read.
          * @enum {string}
          */
@@ -956,6 +1021,82 @@ export interface components {
             /** @enum {string} */
             op: "get";
         };
+        /** @description What one server did over the last 15 minutes. */
+        HistoryResponse: {
+            cache: components["schemas"]["CacheState"];
+            /**
+             * Format: int64
+             * @description How long the interval of a sample is.
+             */
+            interval_ms: number;
+            /** @description When this was answered. */
+            now: components["schemas"]["Timestamp"];
+            /** @description Oldest first. The first one is there an interval after the server has started. */
+            samples: components["schemas"]["HistorySample"][];
+            /** @description Which one, as in `/info`. Others have a history of their own. */
+            server: string;
+        };
+        /** @description What a server did in one interval. */
+        HistorySample: {
+            /** @description When the interval ended. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Keys read from the cache.
+             */
+            cache_hits: number;
+            /**
+             * Format: int64
+             * @description Keys that the cache was asked for and the database answered.
+             */
+            cache_misses: number;
+            /**
+             * Format: int64
+             * @description Connections that were open at the end.
+             */
+            connections: number;
+            /**
+             * Format: int64
+             * @description Those of them with a status of 500 and above.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Requests that were being answered at the end.
+             */
+            in_flight: number;
+            /**
+             * Format: int64
+             * @description Keys that exist; `null` if they were not counted: that is done only while somebody asks for this.
+             */
+            items: number | null;
+            /**
+             * Format: double
+             * @description How long half of the requests took at most, in milliseconds; `null` without requests. Here as in the other
+             *     percentiles, requests to `/watch` do not count: they wait on purpose.
+             */
+            p50_ms: number | null;
+            /**
+             * Format: double
+             * @description How long 95 % took at most.
+             */
+            p95_ms: number | null;
+            /**
+             * Format: double
+             * @description How long 99 % took at most.
+             */
+            p99_ms: number | null;
+            /**
+             * Format: int64
+             * @description Those with a status from 400 to 499.
+             */
+            rejected: number;
+            /**
+             * Format: int64
+             * @description Answered requests.
+             */
+            requests: number;
+        };
         /**
          * Format: kverse-idempotency-key
          * @description A retry with the same key and the same operation returns the first answer instead of writing again: 1 to 255 bytes.
@@ -1002,6 +1143,31 @@ export interface components {
              * @description Lines whose key existed already, with `on_conflict=skip`.
              */
             skipped: number;
+        };
+        /**
+         * @description What this server is.
+         * @example {
+         *       "authentication": "none",
+         *       "links": {
+         *         "database": null,
+         *         "docs": "/docs",
+         *         "grafana": "http://127.0.0.1:3002"
+         *       },
+         *       "server": "5d0f6c1e9ab24873",
+         *       "version": "0.1.0"
+         *     }
+         */
+        InfoResponse: {
+            /**
+             * @description What requests need.
+             * @enum {string}
+             */
+            authentication: "none" | "tokens";
+            links: components["schemas"]["Links"];
+            /** @description Which server answers: each process has an id of its own, so that those behind a balancer can be told apart. */
+            server: string;
+            /** @description Its version. */
+            version: string;
         };
         /** @description The answer of `POST /tokens` and `POST /tokens/{id}/rotate`: the only one with a secret. */
         IssuedTokenResponse: components["schemas"]["Token"] & {
@@ -1066,6 +1232,15 @@ export interface components {
          * @example {"key":"greeting","value":"hello"}
          */
         Lines: string;
+        /** @description Pages for people. */
+        Links: {
+            /** @description Where to look at the database, if there is such a page. */
+            database: string | null;
+            /** @description The description of the API, on this server. */
+            docs: string;
+            /** @description Charts in Grafana, if there are any. */
+            grafana: string | null;
+        };
         /** @description A page of keys, or with `count` how many there are. */
         ListBody: components["schemas"]["KeysResponse"] | components["schemas"]["CountResponse"];
         /**
@@ -2247,6 +2422,72 @@ export interface operations {
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
             507: components["responses"]["StorageFull"];
+        };
+    };
+    get_info: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What everyone may know of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfoResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["InvalidInput"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_info_head: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What everyone may know of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["InvalidInput"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
     list_keys: {
@@ -3577,6 +3818,78 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Counted at most some seconds ago. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["InvalidInput"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_stats_history: {
+        parameters: {
+            query?: {
+                /** @description Only samples after this time. */
+                since?: components["schemas"]["Timestamp"];
+            };
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The samples. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["InvalidInput"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    get_stats_history_head: {
+        parameters: {
+            query?: {
+                /** @description Only samples after this time. */
+                since?: components["schemas"]["Timestamp"];
+            };
+            header?: {
+                /**
+                 * @description Comes back with the answer, and stands in the log if the request fails: up to 128 visible ASCII characters. What is not is ignored.
+                 * @example web-7f3a
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The samples. */
             200: {
                 headers: {
                     [name: string]: unknown;
