@@ -2,6 +2,7 @@ import createClient, { type Middleware } from 'openapi-fetch'
 
 import { ApiError, NetworkError } from './errors'
 import type { paths } from './schema'
+import { noteServerDate } from './serverClock'
 
 type Unauthenticated = (error: ApiError) => void
 
@@ -28,6 +29,7 @@ export async function request(input: Request | string, init?: RequestInit): Prom
     if (asked.signal.aborted) throw cause
     throw new NetworkError({ cause })
   }
+  noteServerDate(response)
   // 304 is what was asked for.
   if (response.ok || response.status === 304) return response
   const error = await ApiError.from(response)
