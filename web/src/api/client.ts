@@ -2,6 +2,7 @@ import createClient, { type Middleware } from 'openapi-fetch'
 
 import { ApiError, NetworkError } from './errors'
 import type { paths } from './schema'
+import { noteServerDate } from './serverClock'
 
 type Unauthenticated = (error: ApiError) => void
 type Transport = (request: Request) => Promise<Response>
@@ -33,6 +34,7 @@ export async function request(
     if (asked.signal.aborted) throw cause
     throw new NetworkError({ cause })
   }
+  noteServerDate(response)
   // 304 is what was asked for.
   if (response.ok || response.status === 304) return response
   const error = await ApiError.from(response)

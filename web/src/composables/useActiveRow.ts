@@ -1,0 +1,38 @@
+import { computed, shallowRef, watch, type ShallowRef } from 'vue'
+
+import type { KeyList } from '@/keys/keyList'
+
+/**
+ * The row that the keyboard is at, by its name: it stays there while rows come and go, and moves to the next one when its
+ * own is gone. In the list of an enclosing folder it is at the folder that one comes from.
+ */
+export function useActiveRow(list: ShallowRef<KeyList | undefined>) {
+  const name = shallowRef<string>()
+  const index = computed(() =>
+    name.value === undefined ? -1 : (list.value?.rows.indexOf(name.value) ?? -1),
+  )
+
+  /** Goes to this row, or to the nearest there is. Answers which one it is; -1 in an empty list. */
+  function moveTo(wanted: number): number {
+    const rows = list.value?.rows
+    if (!rows || rows.length === 0) return -1
+    const at = Math.min(Math.max(wanted, 0), rows.length - 1)
+    name.value = rows.at(at)?.name
+    return at
+  }
+
+  let shown: KeyList | undefined
+  watch(list, (list) => {
+    const left = shown?.query.prefix ?? ''
+    const isOther = list !== shown
+    shown = list
+    if (!list) return
+    const above = isOther && left.startsWith(list.query.prefix) ? list.rowOf(left) : undefined
+    if (above !== undefined) name.value = above
+    if (name.value === undefined || index.value >= 0) return
+    if (isOther) name.value = undefined
+    else moveTo(list.rows.position(name.value))
+  })
+
+  return { name, index, moveTo }
+}

@@ -1,0 +1,43 @@
+import { useThrottleFn } from '@vueuse/core'
+
+import { api, data } from '@/api/client'
+import type { components } from '@/api/schema'
+import { onKeyChange } from '@/stores/changes'
+
+import { useLoad } from './useLoad'
+
+type CountResponse = components['schemas']['CountResponse']
+
+/** The service counts so far and lets us ask on; we do not ask for ever. */
+const MAX_REQUESTS = 50
+const MIN_PAUSE_MS = 2000
+/** What counting takes of the service's time, at most. */
+const MAX_SHARE = 1 / 20
+
+/** How many keys begin so; counted again, now and then, while they change. */
+export function useKeyCount(prefix: () => string) {
+  let tookMs = 0
+  const { data: count, reload } = useLoad(
+    async (signal) => {
+      const [counted, started] = [prefix(), performance.now()]
+      let [keys, cursor] = [0, undefined as string | undefined]
+      for (let request = 0; request < MAX_REQUESTS; request++) {
+        const query = { prefix: counted || undefined, count: true, cursor }
+        const answer = (await data(
+          api.GET('/keys', { params: { query }, signal }),
+        )) as CountResponse
+        keys += answer.count
+        cursor = answer.cursor ?? undefined
+        if (cursor === undefined) break
+      }
+      tookMs = performance.now() - started
+      return { prefix: counted, keys, more: cursor !== undefined }
+    },
+    { watch: prefix },
+  )
+  const recount = useThrottleFn(reload, () => Math.max(MIN_PAUSE_MS, tookMs / MAX_SHARE), true)
+  onKeyChange(({ key }) => {
+    if (key.startsWith(prefix())) void recount()
+  })
+  return { count }
+}
