@@ -18,12 +18,14 @@ export function authenticate(token: string | null, refused?: Unauthenticated) {
 
 /**
  * `fetch` with the access token; throws `NetworkError` and `ApiError` instead of answering what is not `ok`.
- * For the routes whose bodies are not JSON; `api` is for the others. `transport` is for what `fetch` cannot do.
+ * For the routes whose bodies are not JSON; `api` is for the others. `transport` is for what `fetch` cannot do, `answers`
+ * are the statuses that are not errors here.
  */
 export async function request(
   input: Request | string,
   init?: RequestInit,
   transport: Transport = fetch,
+  answers: readonly number[] = [304],
 ): Promise<Response> {
   const asked = new Request(input, init)
   if (bearer !== null) asked.headers.set('Authorization', `Bearer ${bearer}`)
@@ -35,8 +37,7 @@ export async function request(
     throw new NetworkError({ cause })
   }
   noteServerDate(response)
-  // 304 is what was asked for.
-  if (response.ok || response.status === 304) return response
+  if (response.ok || answers.includes(response.status)) return response
   const error = await ApiError.from(response)
   if (error.status === 401) onUnauthenticated(error)
   throw error

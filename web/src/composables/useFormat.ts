@@ -10,6 +10,7 @@ export function useFormat() {
     number: new Intl.NumberFormat(locale.value),
     time: new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'medium' }),
     clock: new Intl.DateTimeFormat(locale.value, { timeStyle: 'medium' }),
+    percent: new Intl.NumberFormat(locale.value, { style: 'percent', maximumFractionDigits: 1 }),
   }))
 
   /** Bytes in units of 1024, as the limits of the service are. */
@@ -28,9 +29,25 @@ export function useFormat() {
     }).format(amount)
   }
 
+  /** A duration, with as many digits as matter. */
+  function duration(ms: number): string {
+    return new Intl.NumberFormat(locale.value, {
+      style: 'unit',
+      unit: ms < 1000 ? 'millisecond' : 'second',
+      maximumSignificantDigits: 3,
+    }).format(ms < 1000 ? ms : ms / 1000)
+  }
+
+  /** How many a second: small ones with a fraction. */
+  function rate(value: number): string {
+    const maximumFractionDigits = value < 10 ? 1 : 0
+    return new Intl.NumberFormat(locale.value, { maximumFractionDigits }).format(value)
+  }
+
+  const percent = (value: number) => formats.value.percent.format(value)
   const number = (value: number) => formats.value.number.format(value)
   const time = (value: Date | string | number) => formats.value.time.format(new Date(value))
   const clock = (value: Date | string | number) => formats.value.clock.format(new Date(value))
 
-  return { bytes, number, time, clock }
+  return { bytes, number, percent, rate, duration, time, clock }
 }

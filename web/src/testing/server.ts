@@ -13,4 +13,12 @@ export const server = setupServer(
   http.get('/tokens/self', ({ response }) =>
     response(200).json({ token: null, scopes: [{ verbs: [...VERBS] }] }),
   ),
+  http.get('/info', ({ response }) =>
+    response(200).json({
+      version: '0.1.0',
+      server: '5d0f6c1e9ab24873',
+      authentication: 'none',
+      links: { database: null, grafana: null, docs: '/docs' },
+    }),
+  ),
 )

@@ -1,0 +1,64 @@
+import { computed, ref, shallowRef } from 'vue'
+
+import { usePolling } from './usePolling'
+import { api, data } from '@/api/client'
+import { append, combine, type ServerHistory } from '@/api/history'
+
+const POLL_MS = 5000
+/** A server that has not answered for longer may be gone: behind a balancer, the answers are those of each in turn. */
+const LIVE_MS = 30_000
+const KEPT_MS = 15 * 60_000
+
+/** What the servers did over the last minutes: each by itself, and those that were chosen together. */
+export function useHistory() {
+  const servers = shallowRef<ReadonlyMap<string, ServerHistory>>(new Map())
+  /** The server to look at; empty for all. */
+  const chosen = ref('')
+
+  const { error, loading, loadedAt, reload } = usePolling(async (signal) => {
+    const since = newest()
+    const answer = await data(
+      api.GET('/stats/history', { params: { query: since ? { since } : {} }, signal }),
+    )
+    const known = servers.value.get(answer.server)
+    const heardAt = Date.now()
+    const kept = [...servers.value].filter(([, one]) => heardAt - one.heardAt < KEPT_MS)
+    servers.value = new Map(kept).set(answer.server, {
+      server: answer.server,
+      intervalMs: answer.interval_ms,
+      cache: answer.cache.mode,
+      samples: since ? append(known?.samples ?? [], answer.samples) : answer.samples,
+      complete: known?.complete === true || since === undefined,
+      heardAt,
+    })
+  }, POLL_MS)
+
+  const isLive = ({ heardAt }: ServerHistory) => (loadedAt.value ?? 0) - heardAt < LIVE_MS
+
+  /** Up to when everything is known that any of the servers has to tell; nothing while one has not told all. */
+  function newest(): string | undefined {
+    const live = [...servers.value.values()].filter(isLive)
+    if (live.some(({ complete }) => !complete)) return undefined
+    return live.map(({ samples }) => samples.at(-1)?.at ?? '').sort()[0] || undefined
+  }
+
+  const shown = computed(() => {
+    const one = servers.value.get(chosen.value)
+    return one ? [one] : [...servers.value.values()]
+  })
+
+  return {
+    servers: computed(() =>
+      [...servers.value.values()].map((one) => ({ ...one, live: isLive(one) })),
+    ),
+    chosen,
+    points: computed(() => combine(shown.value, isLive)),
+    /** What the cache of the servers does; more than one while they disagree. */
+    cacheModes: computed(() => [...new Set(shown.value.filter(isLive).map(({ cache }) => cache))]),
+    loaded: computed(() => servers.value.size > 0),
+    error,
+    loading,
+    loadedAt,
+    reload,
+  }
+}
