@@ -1,11 +1,8 @@
 import { APPEARANCES, expect, expectAccessible, setAppearance, test } from './fixtures'
 
 /** What the page says while the server is away is expected. */
-const SERVER_IS_AWAY = [
-  /ERR_CONNECTION_REFUSED/,
-  /ERR_INCOMPLETE_CHUNKED_ENCODING/,
-  /ERR_CONNECTION_RESET/,
-]
+const SERVER_IS_AWAY =
+  /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE/
 
 test('changes appear as others make them, newest first, and lead to the key', async ({
   page,
@@ -75,7 +72,7 @@ test('at most 1,000 changes are kept, which it says', async ({ page, server }) =
 })
 
 test.describe('a server that crashes', () => {
-  test.use({ allowedConsole: SERVER_IS_AWAY })
+  test.use({ allowedConsole: [SERVER_IS_AWAY] })
 
   test('is connected to again, and no change is missed', async ({ page, server }) => {
     await page.goto('/changes')
@@ -86,12 +83,7 @@ test.describe('a server that crashes', () => {
     await expect(page.getByText('Reconnecting')).toBeVisible()
     await expectAccessible(page)
     await server.start()
-    // Made before the page could know that the server is back.
     await server.put('while-away', '1')
-    await page
-      .getByRole('button', { name: 'Connect now' })
-      .click({ noWaitAfter: true })
-      .catch(() => undefined)
     await expect(page.getByText('Connected')).toBeVisible()
     await server.put('after', '1')
     await expect(page.getByRole('main').getByRole('listitem')).toHaveText([
@@ -102,41 +94,50 @@ test.describe('a server that crashes', () => {
   })
 })
 
-test.describe('changes that are not kept for long', () => {
-  test.use({
-    serverOptions: ['--change-retention', '1s'],
-    allowedConsole: [...SERVER_IS_AWAY, /410 \(Gone\)/],
-  })
+test.describe('a service whose database was replaced', () => {
+  test.use({ allowedConsole: [new RegExp(`${SERVER_IS_AWAY.source}|410 \\(Gone\\)`)] })
 
-  test('may be missed, and the page says so', async ({ page, server }) => {
+  test('has lost changes: the page says so, goes on, and reads the list anew', async ({
+    page,
+    server,
+  }) => {
+    await server.put('old', '1')
     await page.goto('/changes')
     await expect(page.getByText('Connected')).toBeVisible()
-    await page.context().setOffline(true)
-    await server.stop()
-    await expect(page.getByText('Reconnecting')).toBeVisible()
-    await server.start()
-    // Until the service has forgotten where the page was.
-    const position = async () =>
-      (await (await server.fetch('/watch', { headers: { Accept: 'application/json' } })).json())
-        .position
-    const first = await position()
-    await expect
-      .poll(
-        async () => {
-          await server.put('missed', '1')
-          return (
-            await fetch(`${server.url}/watch?since=${first}`, {
-              headers: { Accept: 'application/json' },
-            })
-          ).status
-        },
-        { timeout: 25_000 },
-      )
-      .toBe(410)
-    await page.context().setOffline(false)
+    const store = await page.context().newPage()
+    await store.goto(`${server.url}/store?view=list`)
+    await expect(store.getByText('Connected')).toBeVisible()
+    await expect(store.getByText('old', { exact: true })).toBeVisible()
+    await server.replace()
+    await server.put('new', '1')
     await expect(page.getByText('Some changes were missed')).toBeVisible()
+    await expectAccessible(page)
     await expect(page.getByText('Connected')).toBeVisible()
+    await server.put('next', '1')
+    await expect(page.getByRole('main').getByRole('listitem')).toHaveText([/next/])
+    await expect(store.getByText('new', { exact: true })).toBeVisible()
+    await expect(store.getByText('old', { exact: true })).toBeHidden()
   })
+})
+
+test('the store page follows what others do, in its list and in the open value', async ({
+  page,
+  server,
+}) => {
+  await server.put('user/1', 'first')
+  await page.goto('/store?view=list&key=user/1')
+  await expect(page.getByText('Connected')).toBeVisible()
+  await expect(page.getByText('first')).toBeVisible()
+  await server.put('user/1', 'second')
+  await expect(page.getByText('second')).toBeVisible()
+  await server.put('user/2', 'x')
+  await expect(page.getByText('user/2')).toBeVisible()
+  await server.fetch('/kv/user%2F2', { method: 'DELETE' })
+  await expect(page.getByText('user/2')).toBeHidden()
+  await page.getByRole('switch', { name: 'Live' }).click()
+  await expect(page.getByText('Connected')).toBeHidden()
+  await page.reload()
+  await expect(page.getByRole('switch', { name: 'Live' })).not.toBeChecked()
 })
 
 test.describe('a service without a feed', () => {

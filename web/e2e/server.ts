@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -76,6 +76,13 @@ export class Server {
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
     await ended
+  }
+
+  /** Starts it again with an empty database, as after it was restored from elsewhere. */
+  async replace(): Promise<void> {
+    await this.stop()
+    for (const file of readdirSync(this.directory)) rmSync(join(this.directory, file))
+    await this.start()
   }
 
   async remove(): Promise<void> {

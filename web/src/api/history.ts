@@ -50,35 +50,51 @@ export function append(before: readonly Sample[], added: readonly Sample[]): Sam
  * that still answer ends, so that the last points do not jump when the next one answers.
  */
 export function combine(
-  servers: readonly ServerHistory[],
+  histories: readonly ServerHistory[],
   isLive: (server: ServerHistory) => boolean,
-) {
+): Point[] {
+  const servers = histories.filter(({ samples }) => samples.length > 0)
   const [first] = servers
   if (!first) return []
-  if (servers.length === 1)
-    return first.samples.map((one) => point(Date.parse(one.at), [one], first.intervalMs))
-  const live = servers.filter((one) => isLive(one) && one.samples.length > 0)
-  const until = Math.min(...(live.length > 0 ? live : servers).map(end))
   const step = first.intervalMs
-  const times = servers.map(({ samples }) => samples.map(({ at }) => Date.parse(at)))
-  const next = servers.map(() => 0)
+  if (servers.length === 1) {
+    return first.samples.map((sample) => point(Date.parse(sample.at), [sample], step))
+  }
+  const live = servers.filter(isLive)
+  const lines = servers.map(({ samples }) => new Line(samples, step))
+  const until = Math.min(...(live.length > 0 ? live : servers).map(end))
+  const from = Math.max(Math.min(...lines.map(({ begin }) => begin)), until - MAX_SAMPLES * step)
   const points: Point[] = []
-  const from = Math.max(
-    Math.min(...times.map(([first = until]) => first)),
-    until - (MAX_SAMPLES - 1) * step,
-  )
   for (let time = until - Math.floor((until - from) / step) * step; time <= until; time += step) {
-    const found = servers.flatMap(({ samples }, i) => {
-      const ends = times[i] ?? []
-      while ((ends[next[i] ?? 0] ?? Infinity) < time) next[i] = (next[i] ?? 0) + 1
-      const index = next[i] ?? 0
-      const sample = samples[index]
-      // The interval that this time is in; intervals may be a little longer than they should be.
-      return sample && (ends[index] ?? 0) - time < step * 1.5 ? [sample] : []
-    })
-    points.push(point(time, found, step))
+    points.push(point(time, lines.map((line) => line.at(time)).filter(isThere), step))
   }
   return points
+}
+
+const isThere = (sample: Sample | undefined) => sample !== undefined
+
+/** The samples of a server, looked through from the oldest on. */
+class Line {
+  private next = 0
+  private readonly ends: number[]
+
+  constructor(
+    private readonly samples: readonly Sample[],
+    private readonly step: number,
+  ) {
+    this.ends = samples.map(({ at }) => Date.parse(at))
+  }
+
+  get begin(): number {
+    return this.ends[0] ?? Infinity
+  }
+
+  /** The sample whose interval this time is in. Intervals follow each other, but may be a little longer than said. */
+  at(time: number): Sample | undefined {
+    while ((this.ends[this.next] ?? Infinity) < time) this.next += 1
+    const longest = this.next > 0 ? this.step * 1.5 : this.step
+    return (this.ends[this.next] ?? Infinity) - time < longest ? this.samples[this.next] : undefined
+  }
 }
 
 function point(at: number, samples: readonly Sample[], intervalMs: number): Point {

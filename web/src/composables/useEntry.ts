@@ -3,7 +3,7 @@ import { computed, ref, shallowRef } from 'vue'
 
 import { readEntry, readFacts, type Bytes, type Facts } from '@/api/entry'
 import { ApiError } from '@/api/errors'
-import { onKeyChange } from '@/stores/changes'
+import { onChangeGap, onKeyChange } from '@/stores/changes'
 import { useLoad } from './useLoad'
 
 /** Larger values are loaded when they are asked for. */
@@ -65,6 +65,7 @@ export function useEntry(key: string, options: { read: boolean }) {
   )
 
   const reread = useThrottleFn(() => void head.reload(), REREAD_MS, true)
+  onChangeGap(() => options.read && void reread())
   onKeyChange((change) => {
     if (change.key !== key || !options.read) return
     if (change.event === 'put') {

@@ -14,6 +14,8 @@ export function useHistory() {
   const servers = shallowRef<ReadonlyMap<string, ServerHistory>>(new Map())
   /** The server to look at; empty for all. */
   const chosen = ref('')
+  /** When one of them answered last. */
+  const heardAt = ref(0)
 
   const { error, loading, loadedAt, reload } = usePolling(async (signal) => {
     const since = newest()
@@ -21,19 +23,21 @@ export function useHistory() {
       api.GET('/stats/history', { params: { query: since ? { since } : {} }, signal }),
     )
     const known = servers.value.get(answer.server)
-    const heardAt = Date.now()
-    const kept = [...servers.value].filter(([, one]) => heardAt - one.heardAt < KEPT_MS)
+    heardAt.value = Date.now()
+    const kept = [...servers.value].filter(([, one]) => heardAt.value - one.heardAt < KEPT_MS)
     servers.value = new Map(kept).set(answer.server, {
       server: answer.server,
       intervalMs: answer.interval_ms,
       cache: answer.cache.mode,
       samples: since ? append(known?.samples ?? [], answer.samples) : answer.samples,
       complete: known?.complete === true || since === undefined,
-      heardAt,
+      heardAt: heardAt.value,
     })
   }, POLL_MS)
 
-  const isLive = ({ heardAt }: ServerHistory) => (loadedAt.value ?? 0) - heardAt < LIVE_MS
+  function isLive(one: ServerHistory): boolean {
+    return heardAt.value - one.heardAt < LIVE_MS
+  }
 
   /** Up to when everything is known that any of the servers has to tell; nothing while one has not told all. */
   function newest(): string | undefined {

@@ -2,7 +2,7 @@ import { useThrottleFn } from '@vueuse/core'
 
 import { api, data } from '@/api/client'
 import type { components } from '@/api/schema'
-import { onKeyChange } from '@/stores/changes'
+import { onChangeGap, onKeyChange } from '@/stores/changes'
 
 import { useLoad } from './useLoad'
 
@@ -36,6 +36,7 @@ export function useKeyCount(prefix: () => string) {
     { watch: prefix },
   )
   const recount = useThrottleFn(reload, () => Math.max(MIN_PAUSE_MS, tookMs / MAX_SHARE), true)
+  onChangeGap(() => void recount())
   onKeyChange(({ key }) => {
     if (key.startsWith(prefix())) void recount()
   })

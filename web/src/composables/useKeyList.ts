@@ -2,7 +2,7 @@ import { useDebounceFn, useEventListener } from '@vueuse/core'
 import { computed, triggerRef, watch } from 'vue'
 
 import { KeyList, type KeyQuery } from '@/keys/keyList'
-import { onKeyChange, type KeyChange } from '@/stores/changes'
+import { onChangeGap, onKeyChange, type KeyChange } from '@/stores/changes'
 
 import { useAction } from './useAction'
 import { useLoad } from './useLoad'
@@ -88,6 +88,7 @@ export function useKeyList(query: () => KeyQuery) {
     void takeOverSoon()
   }
   onKeyChange(apply)
+  onChangeGap(() => void reload())
 
   /** Tells which rows are looked at: what is not current of them is read again. */
   function look(first: number, last: number) {
