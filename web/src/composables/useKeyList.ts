@@ -57,9 +57,8 @@ export function useKeyList(query: () => KeyQuery) {
     const done = await takeOver.run()
     // What could not be read is read when it is looked at again.
     if (!done && takeOver.error.value) list.value?.outdate()
-    if (done && (changed.size > 0 || !list.value?.isCurrent(seen.first, seen.last))) {
-      void takeOverSoon()
-    }
+    const current = list.value?.isCurrent(seen.first, seen.last) ?? true
+    if (done && (changed.size > 0 || !current)) void takeOverSoon()
   }
 
   watch(
