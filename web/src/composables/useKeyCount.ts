@@ -2,7 +2,7 @@ import { useThrottleFn } from '@vueuse/core'
 
 import { api, data } from '@/api/client'
 import type { components } from '@/api/schema'
-import { onKeyChange } from '@/stores/changes'
+import { onChangeGap, onKeyChange } from '@/stores/changes'
 
 import { useLoad } from './useLoad'
 
@@ -39,5 +39,6 @@ export function useKeyCount(prefix: () => string) {
   onKeyChange(({ key }) => {
     if (key.startsWith(prefix())) void recount()
   })
+  onChangeGap(recount)
   return { count }
 }
