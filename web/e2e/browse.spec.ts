@@ -364,21 +364,41 @@ test('a list that changes while it is scrolled stays where it is', async ({ page
   await expect(names(page).first()).toHaveText('aaa')
 })
 
-test('on a telephone the value takes the place of the list, and leads back', async ({
+test('on a telephone the value takes the place of the list, and leads back to where one was', async ({
   page,
   server,
 }) => {
   await page.setViewportSize({ width: 390, height: 844 })
-  await seed(server, ['users/ada', 'users/bob'])
-  await page.goto('/store?prefix=users/')
-  await row(page, 'bob').click()
+  await seedMany(server, 'key', 300)
+  await page.goto('/store')
+  await expect(names(page).first()).toHaveText('key0000000')
+  await list(page).evaluate((box) => (box.scrollTop = 200 * 32))
+  await row(page, 'key0000205').click()
   await expect(list(page)).toBeHidden()
-  await expect(page.getByText('value of users/bob')).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'key0000205' })).toBeVisible()
   await page.getByRole('button', { name: 'Back to the list' }).click()
-  await expect(row(page, 'bob')).toBeVisible()
-  await expectQuery(page, { prefix: 'users/' })
+  await expect(row(page, 'key0000205')).toBeInViewport()
+  await expectQuery(page, {})
   const width = await page.evaluate(() => document.documentElement.scrollWidth)
   expect(width).toBeLessThanOrEqual(390)
+})
+
+test('while the first keys are loaded, nothing jumps', async ({ page, server }) => {
+  await seed(server, PEOPLE)
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  await page.route('/keys?*', async (route) => {
+    await released
+    await route.continue()
+  })
+  await page.goto('/store')
+  const region = page.getByRole('region', { name: 'Keys' })
+  await expect(region.getByText('Loading…')).toBeAttached()
+  const before = await region.boundingBox()
+  await page.screenshot({ path: test.info().outputPath('loading.png') })
+  release()
+  await expect(names(page)).toHaveCount(3)
+  expect(await region.boundingBox()).toEqual(before)
 })
 
 for (const appearance of APPEARANCES) {
