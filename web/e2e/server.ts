@@ -100,11 +100,12 @@ export class Server {
   /** Stores a value as someone else would. */
   async put(key: string, value: BodyInit, options: { type?: string; ttl?: string } = {}) {
     const { type = 'text/plain', ttl } = options
-    const query = ttl === undefined ? '' : `?ttl=${ttl}`
-    await this.fetch(`/kv/${encodeURIComponent(key)}${query}`, {
+    // Not in the path: `fetch` would take `..` for a folder.
+    const query = new URLSearchParams(ttl === undefined ? { key } : { key, ttl })
+    await this.fetch(`/kv?${query}`, {
       method: 'PUT',
       body: value,
-      headers: { 'Content-Type': type },
+      headers: { 'Content-Type': type, Accept: 'application/octet-stream' },
     })
   }
 

@@ -21,17 +21,17 @@ export function useActiveRow(list: ShallowRef<KeyList | undefined>) {
     return at
   }
 
-  let shown: KeyList | undefined
+  let shown = list.value
   watch(list, (list) => {
-    const left = shown?.query.prefix ?? ''
-    const isOther = list !== shown
+    const before = shown
     shown = list
     if (!list) return
-    const above = isOther && left.startsWith(list.query.prefix) ? list.rowOf(left) : undefined
-    if (above !== undefined) name.value = above
+    const left = before?.query.prefix ?? ''
+    const goesUp = left !== list.query.prefix && left.startsWith(list.query.prefix)
+    if (goesUp) name.value = list.rowOf(left)
     if (name.value === undefined || index.value >= 0) return
-    if (isOther) name.value = undefined
-    else moveTo(list.rows.position(name.value))
+    if (list === before) moveTo(list.rows.position(name.value))
+    else name.value = undefined
   })
 
   return { name, index, moveTo }

@@ -1,6 +1,8 @@
 import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
 
+import { unitFormat } from '@/i18n/unitFormat'
+
 const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
 
 /** Numbers, sizes and times as people of the language write them. */
@@ -21,12 +23,9 @@ export function useFormat() {
       amount /= 1024
       unit += 1
     }
-    return new Intl.NumberFormat(locale.value, {
-      style: 'unit',
-      unit: UNITS[unit],
-      unitDisplay: unit === 0 ? 'long' : 'short',
-      maximumFractionDigits: amount < 10 && unit > 0 ? 1 : 0,
-    }).format(amount)
+    const display = unit === 0 ? 'long' : 'short'
+    const digits = amount < 10 && unit > 0 ? 1 : 0
+    return unitFormat(locale.value, UNITS[unit] ?? 'byte', display, digits).format(amount)
   }
 
   /** A duration, with as many digits as matter. */

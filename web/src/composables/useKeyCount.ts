@@ -40,5 +40,6 @@ export function useKeyCount(prefix: () => string) {
   onKeyChange(({ key }) => {
     if (key.startsWith(prefix())) void recount()
   })
+  onChangeGap(recount)
   return { count }
 }

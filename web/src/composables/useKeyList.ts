@@ -3,6 +3,7 @@ import { computed, triggerRef, watch } from 'vue'
 
 import { KeyList, type KeyQuery } from '@/keys/keyList'
 import { onChangeGap, onKeyChange, type KeyChange } from '@/stores/changes'
+import { useLimits } from '@/stores/limits'
 
 import { useAction } from './useAction'
 import { useLoad } from './useLoad'
@@ -12,18 +13,26 @@ import { useServerNow } from './useServerNow'
 const GATHER = { pauseMs: 100, maxWait: 500 }
 /** So many rows are read again one by one; if more have changed, what is shown is read again as a whole. */
 const MAX_REFRESHED = 12
+/** More on a page would be late, if the service allows them. */
+const MAX_PAGE_ENTRIES = 1000
 
 /**
  * The keys of the store, page by page, and kept current: by the changes that are told on the page, and by the time.
  * `list` changes in place.
  */
 export function useKeyList(query: () => KeyQuery) {
+  const limits = useLimits()
+  async function pageEntries() {
+    await limits.load()
+    return Math.min(limits.limits?.max_page_entries ?? MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES)
+  }
+
   /** Whether a change was told of a part that was being loaded: the answer may be older. */
   let missed = false
   const load = useLoad(
     async (signal) => {
       missed = false
-      const list = await KeyList.load(query(), signal)
+      const list = await KeyList.load(query(), pageEntries, signal)
       if (missed) list.outdate()
       return list
     },
@@ -57,9 +66,8 @@ export function useKeyList(query: () => KeyQuery) {
     const done = await takeOver.run()
     // What could not be read is read when it is looked at again.
     if (!done && takeOver.error.value) list.value?.outdate()
-    if (done && (changed.size > 0 || !list.value?.isCurrent(seen.first, seen.last))) {
-      void takeOverSoon()
-    }
+    const current = list.value?.isCurrent(seen.first, seen.last) ?? true
+    if (done && (changed.size > 0 || !current)) void takeOverSoon()
   }
 
   watch(
@@ -88,7 +96,10 @@ export function useKeyList(query: () => KeyQuery) {
     void takeOverSoon()
   }
   onKeyChange(apply)
-  onChangeGap(() => void reload())
+  onChangeGap(() => {
+    list.value?.outdate()
+    void takeOverSoon()
+  })
 
   /** Tells which rows are looked at: what is not current of them is read again. */
   function look(first: number, last: number) {

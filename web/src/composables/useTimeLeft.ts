@@ -1,5 +1,6 @@
-import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
+
+import { unitFormat } from '@/i18n/unitFormat'
 
 const UNITS = [
   ['day', 86_400],
@@ -11,24 +12,17 @@ const UNITS = [
 /** How long something still lives, in its two largest units: `3d 4h`, `59s`. */
 export function useTimeLeft() {
   const { locale } = useI18n()
-  const formats = computed(() =>
-    UNITS.map(([unit, seconds]) => ({
-      seconds,
-      format: new Intl.NumberFormat(locale.value, { style: 'unit', unit, unitDisplay: 'narrow' }),
-    })),
-  )
 
   return (milliseconds: number): string => {
-    let rest = Math.max(0, Math.ceil(milliseconds / 1000))
-    const parts: string[] = []
-    for (const { seconds, format } of formats.value) {
-      const amount = Math.floor(rest / seconds)
-      if (amount > 0 || (seconds === 1 && parts.length === 0)) parts.push(format.format(amount))
-      // `1d 5m` would be more exact than it looks.
-      else if (parts.length > 0) break
-      if (parts.length === 2) break
-      rest -= amount * seconds
-    }
-    return parts.join(' ')
+    const all = Math.max(0, Math.ceil(milliseconds / 1000))
+    const first = UNITS.findIndex(([, seconds]) => all >= seconds)
+    let rest = all
+    return UNITS.slice(first, first < 0 ? undefined : first + 2)
+      .map(([unit, seconds]) => {
+        const amount = Math.floor(rest / seconds)
+        rest -= amount * seconds
+        return unitFormat(locale.value, unit, 'narrow').format(amount)
+      })
+      .join(' ')
   }
 }

@@ -1,5 +1,5 @@
 import { compareBytes } from './byteOrder'
-import { fetchKeys, maxPageEntries, type KeyPage } from './keyPage'
+import { fetchKeys, type KeyPage } from './keyPage'
 import { DELIMITER, folderOf, folderRow, KeyRows, rowsOf, type KeyRow, type Range } from './keyRows'
 
 /** A browser makes no element of more than 33.5 million pixels: this many rows of 32 pixels end below that. */
@@ -28,11 +28,19 @@ export class KeyList {
   /** What is known to be current, if not everything is. */
   private current: Range | undefined
 
-  private constructor(readonly query: KeyQuery) {}
+  private constructor(
+    readonly query: KeyQuery,
+    /** How many entries a page may have. */
+    private readonly pageEntries: () => Promise<number>,
+  ) {}
 
   /** Loads the first keys: only as many as the service answers by default, so that there is something to see soon. */
-  static async load(query: KeyQuery, signal: AbortSignal): Promise<KeyList> {
-    const list = new KeyList(query)
+  static async load(
+    query: KeyQuery,
+    pageEntries: () => Promise<number>,
+    signal: AbortSignal,
+  ): Promise<KeyList> {
+    const list = new KeyList(query, pageEntries)
     list.append(await list.fetch({}, signal))
     return list
   }
@@ -55,7 +63,7 @@ export class KeyList {
   async loadMore(): Promise<void> {
     const { cursor } = this
     if (cursor === null) return
-    const page = await this.fetch({ cursor, limit: await maxPageEntries() })
+    const page = await this.fetch({ cursor, limit: await this.pageEntries() })
     // If it is another one, the list has been read again up to there meanwhile.
     if (cursor === this.cursor) this.append(page)
   }
@@ -93,7 +101,7 @@ export class KeyList {
   async reread(first: number): Promise<void> {
     const known = this.knows(first) ? this.current : undefined
     const after = known ? known.through : passing(this.rows.at(first - 1))
-    const page = await this.fetch({ start_after: after, limit: await maxPageEntries() })
+    const page = await this.fetch({ start_after: after, limit: await this.pageEntries() })
     const rows = rowsOf(page)
     const through = page.cursor === null ? undefined : (rows.at(-1)?.name ?? after ?? '')
     if (through === undefined || !isAfter(this.rows.last?.name, through)) this.cursor = page.cursor

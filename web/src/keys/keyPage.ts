@@ -4,7 +4,6 @@ import type { operations, components } from '@/api/schema'
 type Query = NonNullable<operations['list_keys']['parameters']['query']>
 export type KeyPage = components['schemas']['KeysResponse']
 
-const MAX_ENTRIES = 1000
 const MAX_EMPTY_PAGES = 100
 
 /** Reads a page of keys, and as long as it is empty but not the last, the next: there deleted keys were passed over. */
@@ -22,12 +21,4 @@ async function fetchPage(query: Query, signal?: AbortSignal): Promise<KeyPage> {
 
 function isEmpty(page: KeyPage): boolean {
   return page.keys.length + page.common_prefixes.length === 0
-}
-
-let entries: number | undefined
-
-/** As many entries as the service allows on a page. */
-export async function maxPageEntries(signal?: AbortSignal): Promise<number> {
-  entries ??= (await data(api.GET('/limits', { signal }))).max_page_entries
-  return Math.min(entries, MAX_ENTRIES)
 }

@@ -12,12 +12,11 @@ export interface Part {
 const UNSEEN =
   /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F])\u200D|(?!\u200D)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]|(?! )\p{Zs}|^ +| +$| {2,}/gu
 
+const ESCAPES: Record<string, string> = { ' ': '␣', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
+
 function symbolOf(character: string): string {
   const code = character.codePointAt(0) ?? 0
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code)
-  if (code === 0x20) return '␣'
-  if (code === 0x7f) return '␡'
-  return `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`
+  return ESCAPES[character] ?? `\\u{${code.toString(16).toUpperCase()}}`
 }
 
 /** Splits a text so that whoever reads it sees every character of it. */
