@@ -1,7 +1,7 @@
 import { useThrottleFn } from '@vueuse/core'
 import { computed, ref, shallowRef } from 'vue'
 
-import { readEntry, readFacts, type Bytes, type Facts } from '@/api/entry'
+import { readEntry, readFacts, type Bytes, type Entry, type Facts, type Stamp } from '@/api/entry'
 import { ApiError } from '@/api/errors'
 import { onKeyChange } from '@/stores/changes'
 import { useLoad } from './useLoad'
@@ -21,7 +21,6 @@ export function useEntry(key: string, options: { read: boolean }) {
   /** How often it was changed by someone else since it was opened. */
   const changes = ref(0)
   const received = ref(0)
-  const own = new Set<string>()
 
   /** What we know stays shown, so that the person sees what is gone. */
   function missing(error: unknown) {
@@ -52,8 +51,9 @@ export function useEntry(key: string, options: { read: boolean }) {
       try {
         const found = await readFacts(key, { signal, known: facts.value?.version })
         gone.value = undefined
-        if (!found) return
-        if (facts.value && !own.has(found.version)) changes.value += 1
+        // It may have been written by ourselves since it was asked for.
+        if (!found || found.version === facts.value?.version) return
+        if (facts.value) changes.value += 1
         if (isSmall(found)) return await value.reload()
         facts.value = found
         bytes.value = undefined
@@ -76,6 +76,17 @@ export function useEntry(key: string, options: { read: boolean }) {
     }
   })
 
+  /** Takes over what we wrote, without asking for it. */
+  function wrote(written: Stamp | Entry) {
+    gone.value = undefined
+    if ('bytes' in written) {
+      facts.value = written
+      bytes.value = written.bytes
+    } else if (facts.value) {
+      facts.value = { ...facts.value, ...written }
+    }
+  }
+
   return {
     facts,
     bytes,
@@ -88,8 +99,7 @@ export function useEntry(key: string, options: { read: boolean }) {
     reload: head.reload,
     loadValue: value.reload,
     cancel: value.cancel,
-    /** Says that a version is ours, so that it does not count as a change. */
-    wrote: (version: string) => void own.add(version),
+    wrote,
   }
 }
 
