@@ -47,6 +47,21 @@ test('the keyboard gets into the editor and out of it', async ({ page, server })
   await expect(value.editor).not.toBeFocused()
 })
 
+test.describe('without the editor', () => {
+  test.use({ allowedConsole: [/CodeEditor/] })
+
+  test('a plain field takes its place', async ({ page, server }) => {
+    await page.route('**/assets/CodeEditor*', (route) => route.abort())
+    await server.put('note', 'before')
+    const value = new ValuePage(page)
+    await value.open('note')
+    await value.edit('after')
+    await value.save.click()
+    await expect(page.getByText('note is saved.')).toBeVisible()
+    expect(await server.get('note')).toBe('after')
+  })
+})
+
 test('an image is shown, and nothing in it is run', async ({ page, server }) => {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40" onload="top.ran=1"><script>top.ran=1</script><rect width="40" height="40" fill="teal"/></svg>`
   await server.put('logo', svg, { type: 'image/svg+xml' })

@@ -65,14 +65,13 @@ export function useEntry(key: string, options: { read: boolean }) {
   )
 
   const reread = useThrottleFn(() => void head.reload(), REREAD_MS, true)
-  onKeyChange((change) => {
-    if (change.key !== key || !options.read) return
-    if (change.event === 'put') {
-      if (change.version !== facts.value?.version) void reread()
-    } else if (facts.value) {
-      gone.value = change.event === 'expire' ? 'expired' : 'deleted'
-      // Events may be late: the key may be there again.
-      void reread()
+  onKeyChange(({ event, key: changed, version }) => {
+    if (changed !== key || !options.read) return
+    if (event === 'put') {
+      if (version !== facts.value?.version) void reread()
+      // Changes may be told late: what is shown may be newer.
+    } else if (facts.value && BigInt(version) >= BigInt(facts.value.version)) {
+      gone.value = event === 'expire' ? 'expired' : 'deleted'
     }
   })
 
