@@ -53,10 +53,14 @@ export function useEntry(key: string, options: { read: boolean }) {
         gone.value = undefined
         // It may have been written by ourselves since it was asked for.
         if (!found || found.version === facts.value?.version) return
-        if (facts.value) changes.value += 1
-        if (isSmall(found)) return await value.reload()
-        facts.value = found
-        bytes.value = undefined
+        const changed = facts.value !== undefined
+        if (isSmall(found)) {
+          await value.reload()
+        } else {
+          facts.value = found
+          bytes.value = undefined
+        }
+        if (changed) changes.value += 1
       } catch (error) {
         missing(error)
       }
