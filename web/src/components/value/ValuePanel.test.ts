@@ -2,14 +2,13 @@ import userEvent from '@testing-library/user-event'
 import { screen, waitFor, within } from '@testing-library/vue'
 import { HttpResponse } from 'msw'
 import { beforeEach, expect, test } from 'vitest'
-import { h } from 'vue'
-import { RouterView } from 'vue-router'
 
 import type { Verb } from '@/stores/session'
 import { publishChange } from '@/stores/changes'
 import { useToasts } from '@/stores/toasts'
 import { findEditor, write } from '@/testing/editor'
 import { Entries } from '@/testing/entries'
+import { onPage } from '@/testing/page'
 import { renderApp } from '@/testing/render'
 import { http, server } from '@/testing/server'
 import ValuePanel from './ValuePanel.vue'
@@ -22,8 +21,7 @@ beforeEach(() => {
 
 const click = async (name: string) => userEvent.click(await screen.findByRole('button', { name }))
 
-/** On a page, as the guards of the router need it. */
-const Page = () => h(RouterView, null, { default: () => h(ValuePanel) })
+const Page = onPage(ValuePanel)
 
 function open(key: string) {
   return renderApp(Page, { url: `/store?key=${encodeURIComponent(key)}` })
