@@ -1,5 +1,5 @@
 import { useThrottleFn } from '@vueuse/core'
-import { computed, ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef, watch, type Ref } from 'vue'
 
 import { readEntry, readFacts, type Bytes, type Entry, type Facts, type Stamp } from '@/api/entry'
 import { ApiError } from '@/api/errors'
@@ -14,7 +14,7 @@ const REREAD_MS = 500
 export type Gone = 'missing' | 'deleted' | 'expired'
 
 /** One key as it is now: its facts first, its value if that is small, and what happens to it later. */
-export function useEntry(key: string, options: { read: boolean }) {
+export function useEntry(key: string, mayRead: Readonly<Ref<boolean>>) {
   const facts = shallowRef<Facts>()
   const bytes = shallowRef<Bytes>()
   const gone = ref<Gone>()
@@ -65,12 +65,17 @@ export function useEntry(key: string, options: { read: boolean }) {
         missing(error)
       }
     },
-    { immediate: options.read },
+    { immediate: mayRead.value },
   )
+
+  // Somebody else may have signed in.
+  watch(mayRead, (may) => {
+    if (may) void head.reload()
+  })
 
   const reread = useThrottleFn(() => void head.reload(), REREAD_MS, true)
   onKeyChange(({ event, key: changed, version }) => {
-    if (changed !== key || !options.read) return
+    if (changed !== key || !mayRead.value) return
     if (event === 'put') {
       if (version !== facts.value?.version) void reread()
       // Changes may be told late: what is shown may be newer.

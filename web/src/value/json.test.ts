@@ -34,3 +34,10 @@ test.each([
 ])('%s is JSON: %s', (type, expected) => {
   expect(isJsonType(type)).toBe(expected)
 })
+
+test('formatting large values takes time in proportion', () => {
+  const items = Array.from({ length: 20_000 }, (_, id) => ({ id, name: `user ${id}` }))
+  const started = performance.now()
+  expect(JSON.parse(formatJson(JSON.stringify(items)))).toEqual(items)
+  expect(performance.now() - started).toBeLessThan(5000)
+})
