@@ -3,14 +3,18 @@ import { uploading } from './upload'
 
 export type Bytes = Uint8Array<ArrayBuffer>
 
-/** What is known of an entry without its value. */
-export interface Facts {
+/** What each write gives an entry. */
+export interface Stamp {
   version: string
+  /** When it ends, by the clock of this browser. */
+  expiresAt: number | undefined
+}
+
+/** What is known of an entry without its value. */
+export interface Facts extends Stamp {
   /** In bytes; not there if a proxy has compressed the answer. */
   size: number | undefined
   contentType: string
-  /** When it ends, by the clock of this browser. */
-  expiresAt: number | undefined
 }
 
 export interface Entry extends Facts {
@@ -45,6 +49,8 @@ interface ReadOptions {
 
 /** Bytes in and out. */
 const RAW = { Accept: 'application/octet-stream' }
+/** What the service says of bytes that nobody said more about. */
+const UNTYPED = 'application/octet-stream'
 /** Clocks that are this close are taken for equal. */
 const MAX_SKEW_MS = 5000
 
@@ -85,8 +91,8 @@ export async function readEntry(key: string, options: ReadOptions = {}): Promise
   return { ...facts, size: bytes.length, bytes }
 }
 
-/** Stores an entry and tells its version. */
-export async function putEntry(put: Put, options: PutOptions): Promise<string> {
+/** Stores an entry. */
+export async function putEntry(put: Put, options: PutOptions): Promise<Entry> {
   const { idempotencyKey, signal, progress = () => undefined } = options
   const headers = new Headers({
     ...RAW,
@@ -99,21 +105,22 @@ export async function putEntry(put: Put, options: PutOptions): Promise<string> {
     { method: 'PUT', headers, body: put.bytes, signal },
     uploading(progress),
   )
-  return versionOf(response)
+  const { bytes, contentType } = put
+  return { ...stampOf(response), size: bytes.length, contentType: contentType || UNTYPED, bytes }
 }
 
-/** Changes when an entry ends, and tells its version. */
+/** Changes when an entry ends. */
 export async function touchEntry(
   key: string,
   ttl: string,
   precondition: Precondition,
   idempotencyKey: string,
-): Promise<string> {
+): Promise<Stamp> {
   const response = await request(address(key, { ttl }), {
     method: 'PATCH',
     headers: { ...RAW, ...conditions(precondition), 'Idempotency-Key': idempotencyKey },
   })
-  return versionOf(response)
+  return stampOf(response)
 }
 
 export async function deleteEntry(key: string, precondition: Precondition, idempotencyKey: string) {
@@ -123,20 +130,22 @@ export async function deleteEntry(key: string, precondition: Precondition, idemp
   })
 }
 
-/** A proxy that compresses makes the tag a weak one. */
-function versionOf(response: Response): string {
-  return /"(\d+)"/.exec(response.headers.get('ETag') ?? '')?.[1] ?? ''
+function stampOf({ headers }: Response): Stamp {
+  const expiresAt = headers.get('KVerse-Expires-At')
+  return {
+    // A proxy that compresses makes the tag a weak one.
+    version: /"(\d+)"/.exec(headers.get('ETag') ?? '')?.[1] ?? '',
+    expiresAt: expiresAt === null ? undefined : Date.parse(expiresAt) - skew(headers.get('Date')),
+  }
 }
 
 function factsOf(response: Response): Facts {
   const { headers } = response
   const length = headers.get('Content-Encoding') === null ? headers.get('Content-Length') : null
-  const expiresAt = headers.get('KVerse-Expires-At')
   return {
-    version: versionOf(response),
+    ...stampOf(response),
     size: length === null ? undefined : Number(length),
-    contentType: headers.get('Content-Type') ?? '',
-    expiresAt: expiresAt === null ? undefined : Date.parse(expiresAt) - skew(headers.get('Date')),
+    contentType: headers.get('Content-Type') ?? UNTYPED,
   }
 }
 

@@ -1,7 +1,7 @@
 import { useThrottleFn } from '@vueuse/core'
-import { computed, ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef, watch, type Ref } from 'vue'
 
-import { readEntry, readFacts, type Bytes, type Facts } from '@/api/entry'
+import { readEntry, readFacts, type Bytes, type Entry, type Facts, type Stamp } from '@/api/entry'
 import { ApiError } from '@/api/errors'
 import { onChangeGap, onKeyChange } from '@/stores/changes'
 import { useLoad } from './useLoad'
@@ -14,14 +14,13 @@ const REREAD_MS = 500
 export type Gone = 'missing' | 'deleted' | 'expired'
 
 /** One key as it is now: its facts first, its value if that is small, and what happens to it later. */
-export function useEntry(key: string, options: { read: boolean }) {
+export function useEntry(key: string, mayRead: Readonly<Ref<boolean>>) {
   const facts = shallowRef<Facts>()
   const bytes = shallowRef<Bytes>()
   const gone = ref<Gone>()
   /** How often it was changed by someone else since it was opened. */
   const changes = ref(0)
   const received = ref(0)
-  const own = new Set<string>()
 
   /** What we know stays shown, so that the person sees what is gone. */
   function missing(error: unknown) {
@@ -52,30 +51,50 @@ export function useEntry(key: string, options: { read: boolean }) {
       try {
         const found = await readFacts(key, { signal, known: facts.value?.version })
         gone.value = undefined
-        if (!found) return
-        if (facts.value && !own.has(found.version)) changes.value += 1
-        if (isSmall(found)) return await value.reload()
-        facts.value = found
-        bytes.value = undefined
+        // It may have been written by ourselves since it was asked for.
+        if (!found || found.version === facts.value?.version) return
+        const changed = facts.value !== undefined
+        if (isSmall(found)) {
+          await value.reload()
+        } else {
+          facts.value = found
+          bytes.value = undefined
+        }
+        if (changed) changes.value += 1
       } catch (error) {
         missing(error)
       }
     },
-    { immediate: options.read },
+    { immediate: mayRead.value },
   )
 
+  // Somebody else may have signed in.
+  watch(mayRead, (may) => {
+    if (may) void head.reload()
+  })
+
   const reread = useThrottleFn(() => void head.reload(), REREAD_MS, true)
-  onChangeGap(() => options.read && void reread())
-  onKeyChange((change) => {
-    if (change.key !== key || !options.read) return
-    if (change.event === 'put') {
-      if (change.version !== facts.value?.version) void reread()
-    } else if (facts.value) {
-      gone.value = change.event === 'expire' ? 'expired' : 'deleted'
-      // Events may be late: the key may be there again.
-      void reread()
+  onChangeGap(() => mayRead.value && void reread())
+  onKeyChange(({ event, key: changed, version }) => {
+    if (changed !== key || !mayRead.value) return
+    if (event === 'put') {
+      if (version !== facts.value?.version) void reread()
+      // Changes may be told late: what is shown may be newer.
+    } else if (facts.value && BigInt(version) >= BigInt(facts.value.version)) {
+      gone.value = event === 'expire' ? 'expired' : 'deleted'
     }
   })
+
+  /** Takes over what we wrote, without asking for it. */
+  function wrote(written: Stamp | Entry) {
+    gone.value = undefined
+    if ('bytes' in written) {
+      facts.value = written
+      bytes.value = written.bytes
+    } else if (facts.value) {
+      facts.value = { ...facts.value, ...written }
+    }
+  }
 
   return {
     facts,
@@ -89,8 +108,7 @@ export function useEntry(key: string, options: { read: boolean }) {
     reload: head.reload,
     loadValue: value.reload,
     cancel: value.cancel,
-    /** Says that a version is ours, so that it does not count as a change. */
-    wrote: (version: string) => void own.add(version),
+    wrote,
   }
 }
 

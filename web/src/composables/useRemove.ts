@@ -46,7 +46,7 @@ export function useRemove(key: string) {
 
   async function putBack(put: Put, idempotencyKey: string) {
     try {
-      const version = await putEntry(put, { idempotencyKey })
+      const { version } = await putEntry(put, { idempotencyKey })
       publishChange({ event: 'put', key, version })
       toasts.show(t('value.restored', { key }))
     } catch (thrown) {

@@ -5,6 +5,7 @@ import {
   readEntry,
   readFacts,
   type Bytes,
+  type Entry,
   type Facts,
   type Precondition,
   type Put,
@@ -31,23 +32,23 @@ export interface Theirs {
 export function useSave() {
   const sent = ref(0)
   const conflict = shallowRef<Theirs>()
-  const version = ref<string>()
+  let stored: Entry | undefined
   let current: AbortController | undefined
   // One until an answer says what became of the write. The service tells other contents with it apart by itself.
   let idempotencyKey = newIdempotencyKey()
 
   const { run, error, running } = useAction(async (put: Put) => {
     sent.value = 0
-    version.value = undefined
+    stored = undefined
     const { signal } = (current = new AbortController())
     try {
-      version.value = await putEntry(put, {
+      stored = await putEntry(put, {
         idempotencyKey,
         signal,
         progress: (count) => (sent.value = count),
       })
       conflict.value = undefined
-      publishChange({ event: 'put', key: put.key, version: version.value })
+      publishChange({ event: 'put', key: put.key, version: stored.version })
     } catch (thrown) {
       if (isUndecided(thrown)) throw thrown
       idempotencyKey = newIdempotencyKey()
@@ -57,9 +58,9 @@ export function useSave() {
     idempotencyKey = newIdempotencyKey()
   })
 
-  /** The version that was stored, if it was. */
-  async function save(put: Put): Promise<string | undefined> {
-    return (await run(put)) ? version.value : undefined
+  /** What was stored, if it was. */
+  async function save(put: Put): Promise<Entry | undefined> {
+    return (await run(put)) ? stored : undefined
   }
 
   return { save, cancel: () => current?.abort(), sent, conflict, error, running }

@@ -13,6 +13,7 @@ HTMLDialogElement.prototype.close ??= function close(this: HTMLDialogElement) {
   this.open = false
   this.dispatchEvent(new Event('close'))
 }
+window.scrollTo = () => undefined
 window.matchMedia ??= (media: string) =>
   Object.assign(new EventTarget(), {
     media,

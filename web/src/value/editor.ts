@@ -5,7 +5,6 @@ import {
   foldGutter,
   foldKeymap,
   HighlightStyle,
-  indentOnInput,
   syntaxHighlighting,
 } from '@codemirror/language'
 import { search, searchKeymap } from '@codemirror/search'
@@ -38,7 +37,10 @@ const theme = EditorView.theme({
   },
   '.cm-scroller': {
     fontFamily: 'var(--bs-font-monospace)',
+    // What is stored is shown character by character.
+    fontVariantLigatures: 'none',
     lineHeight: '1.6',
+    minHeight: 'inherit',
     overflow: 'auto',
   },
   '.cm-content': { caretColor: 'var(--bs-body-color)', padding: '0.5rem 0' },
@@ -62,18 +64,18 @@ const theme = EditorView.theme({
     border: 'none',
     padding: '0 0.375rem',
   },
-  '.cm-matchingBracket, .cm-nonmatchingBracket': {
-    backgroundColor: 'var(--bs-secondary-bg)',
-    outline: '1px solid var(--bs-border-color)',
+  '&.cm-focused .cm-matchingBracket, &.cm-focused .cm-nonmatchingBracket': {
+    backgroundColor: 'transparent',
+    outline: '1px solid var(--bs-secondary-color)',
   },
   '.cm-specialChar': { color: 'var(--bs-danger-text-emphasis)' },
 })
 
 const highlighting = HighlightStyle.define([
-  { tag: tags.propertyName, color: 'var(--bs-primary-text-emphasis)' },
-  { tag: tags.string, color: 'var(--bs-success-text-emphasis)' },
-  { tag: tags.number, color: 'var(--bs-info-text-emphasis)' },
-  { tag: [tags.bool, tags.null], color: 'var(--bs-warning-text-emphasis)' },
+  { tag: tags.propertyName, color: 'var(--code-name)' },
+  { tag: tags.string, color: 'var(--code-string)' },
+  { tag: tags.number, color: 'var(--code-number)' },
+  { tag: [tags.bool, tags.null], color: 'var(--code-word)' },
   { tag: tags.invalid, color: 'var(--bs-danger-text-emphasis)' },
 ])
 
@@ -124,8 +126,7 @@ export function editorState(
       editorBase(text, options),
       foldGutter(),
       history(),
-      indentOnInput(),
-      bracketMatching(),
+      options.readonly ? [] : bracketMatching(),
       search({ top: true }),
       keymap.of([
         ...(options.readonly ? [] : [indentWithTab]),

@@ -1,4 +1,4 @@
-import { applyEdits, format, parse, type ParseError } from 'jsonc-parser'
+import { format, parse, type ParseError } from 'jsonc-parser'
 
 export interface JsonProblem {
   line: number
@@ -39,5 +39,13 @@ export function isJson(text: string): boolean {
 /** Other white space, and nothing else: numbers keep all their digits, objects their order and duplicates. */
 export function formatJson(text: string): string {
   const eol = text.includes('\r\n') ? '\r\n' : '\n'
-  return applyEdits(text, format(text, undefined, { tabSize: 2, insertSpaces: true, eol }))
+  const edits = format(text, undefined, { tabSize: 2, insertSpaces: true, eol })
+  // The library's own `applyEdits` copies the whole text for each of them.
+  const parts: string[] = []
+  let at = 0
+  for (const { offset, length, content } of edits.sort((a, b) => a.offset - b.offset)) {
+    parts.push(text.slice(at, offset), content)
+    at = offset + length
+  }
+  return parts.join('') + text.slice(at)
 }

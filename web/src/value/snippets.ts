@@ -59,7 +59,7 @@ function rust(key: string, service: Service): Snippets {
     get: rustProgram(
       key,
       service,
-      ['KvStoreExt'],
+      ['Key', 'KvStoreExt'],
       [
         'if let Some(entry) = store.get(&key).await? {',
         '    println!("{} bytes, version {}", entry.value.len(), entry.version);',
@@ -69,30 +69,34 @@ function rust(key: string, service: Service): Snippets {
     put: rustProgram(
       key,
       service,
-      ['ContentType', 'KvStoreExt', 'PutOptions'],
+      ['ContentType', 'Key', 'KvStoreExt', 'PutOptions'],
       [
-        'let options = PutOptions::default()',
-        `    .with_content_type(Some(ContentType::new(${rustLiteral(service.contentType)})?));`,
-        'store.put_opts(&key, std::fs::read("value")?, options).await?;',
+        'let value = std::fs::read("value")?;',
+        `let content_type = ContentType::new(${rustLiteral(service.contentType)})?;`,
+        'let options = PutOptions::default().with_content_type(Some(content_type));',
+        'store.put_opts(&key, value, options).await?;',
       ],
     ),
   }
 }
 
 function rustProgram(key: string, service: Service, names: string[], body: string[]): string {
-  const store = `StoreConfig::new(${rustLiteral(service.origin)}.parse()?)`
-  const token = '.with_token(Some(std::env::var("KVERSE_TOKEN")?.parse()?))'
+  const config = `let config = StoreConfig::new(${rustLiteral(service.origin)}.parse()?)`
+  const token = '    .with_token(Some(std::env::var("KVERSE_TOKEN")?.parse()?))'
+  const lines = [
+    ...(service.signedIn ? [config, `${token};`] : [`${config};`]),
+    'let store = open(&config).await?;',
+    `let key: Key = ${rustLiteral(key)}.parse()?;`,
+    ...body,
+    'Ok(())',
+  ]
   return [
-    `use kverse_core::{${['Key', ...names].sort().join(', ')}};`,
+    `use kverse_core::{${names.join(', ')}};`,
     'use kverse_store::{StoreConfig, open};',
     '',
     '#[tokio::main]',
     'async fn main() -> Result<(), Box<dyn std::error::Error>> {',
-    `    let config = ${store}${service.signedIn ? token : ''};`,
-    '    let store = open(&config).await?;',
-    `    let key: Key = ${rustLiteral(key)}.parse()?;`,
-    ...body.map((line) => `    ${line}`),
-    '    Ok(())',
+    ...lines.map((line) => `    ${line}`),
     '}',
   ].join('\n')
 }
