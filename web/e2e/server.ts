@@ -125,6 +125,12 @@ export class Server {
     return (await response.json()) as { id: string; token: string }
   }
 
+  /** What a request with this token is answered with. */
+  async status(path: string, token: string): Promise<number> {
+    const headers = { Authorization: `Bearer ${token}` }
+    return (await fetch(this.url + path, { headers })).status
+  }
+
   private async lives(): Promise<boolean> {
     try {
       return (await fetch(`${this.url}/livez`)).ok
