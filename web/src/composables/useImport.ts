@@ -3,15 +3,19 @@ import { computed, onScopeDispose, reactive, ref, shallowRef } from 'vue'
 
 import { ApiError, isAbort } from '@/api/errors'
 import { getLimits, importLines, type ImportReport, type OnConflict } from '@/api/transfer'
-import { lineEnd, lineStart, readChunk, type Chunk } from '@/transfer/chunks'
+import { lineEnd, lineStart, LineTooLong, readChunk, type Chunk } from '@/transfer/chunks'
 import { maxLineBytes } from '@/transfer/entryLine'
 
 /** Each piece is a request of its own, so that it is known how far an import got whatever happens to it. */
 const CHUNK_BYTES = 1 << 20
 /** How long a piece under way may take once the import is cancelled. */
 const GRACE_MS = 3000
-/** How often in a row the service may ask to wait. */
+/** How often in a row, and how long, the service may ask to wait. */
 const MAX_WAITS = 10
+const MAX_WAIT_SECONDS = 60
+
+/** What is wrong with a line, and not with the service. */
+const LINE_CODES = new Set(['invalid_input', 'too_large', 'conflict'])
 
 export interface ImportOptions {
   prefix: string
@@ -28,8 +32,13 @@ export function useImport() {
   const unknown = ref(0)
   /** Why it stopped; `undefined` if it was cancelled. */
   const error = shallowRef<unknown>()
+  const code = computed(() => problem(error.value)?.import?.error?.code)
   /** Whether it stopped at a line that the service does not take. */
-  const atLine = computed(() => problem(error.value)?.import?.error !== undefined && !unknown.value)
+  const atLine = computed(
+    () =>
+      error.value instanceof LineTooLong ||
+      (problem(error.value)?.import?.error !== undefined && LINE_CODES.has(code.value ?? '')),
+  )
   let stopping = new AbortController()
   let cancelled = false
 
@@ -59,8 +68,8 @@ export function useImport() {
         advance(chunk.lines, chunk.end - position.bytes)
         return
       } catch (thrown) {
-        const seconds = thrown instanceof ApiError && thrown.status === 429 && thrown.retryAfter
-        if (!seconds || waits >= MAX_WAITS || cancelled) {
+        const seconds = waits < MAX_WAITS && !cancelled ? toWait(thrown) : Infinity
+        if (seconds > MAX_WAIT_SECONDS) {
           settle(chunk, thrown)
           throw thrown
         }
@@ -119,7 +128,13 @@ export function useImport() {
   }
   onScopeDispose(() => stopping.abort())
 
-  return { state, report, position, unknown, error, atLine, run, skipLine, cancel, reset }
+  return { state, report, position, unknown, error, code, atLine, run, skipLine, cancel, reset }
+}
+
+/** After how many seconds to send a piece again that was refused as a whole. */
+function toWait(error: unknown): number {
+  if (!(error instanceof ApiError) || error.status !== 429) return Infinity
+  return error.retryAfter ?? Infinity
 }
 
 function problem(error: unknown) {

@@ -6,7 +6,7 @@ import { faultOf, maxLineBytes, type Fault, type Rules } from '@/transfer/entryL
 
 /** Small, so that the page answers between two. */
 const CHUNK_BYTES = 256 << 10
-const MAX_FAULTS = 100
+export const MAX_FAULTS = 100
 
 export interface LineFault extends Fault {
   line: number

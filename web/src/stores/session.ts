@@ -79,6 +79,14 @@ export const useSession = defineStore('session', () => {
     return (self.value?.scopes ?? []).some((scope) => scope.verbs.includes(verb))
   }
 
+  /** The shortest prefix with which we may do all of this; `undefined` if there is none. */
+  function reach(verbs: Verb[]): string | undefined {
+    return (self.value?.scopes ?? [])
+      .map((scope) => scope.prefix ?? '')
+      .filter((prefix) => verbs.every((verb) => may(verb, prefix)))
+      .sort((a, b) => a.length - b.length)[0]
+  }
+
   /** The verbs of these of which one is needed, if we have none of them. */
   function lacking(needs: Verb[] = []): Verb[] {
     return needs.some(maySomewhere) ? [] : needs
@@ -95,6 +103,7 @@ export const useSession = defineStore('session', () => {
     signOut,
     may,
     maySomewhere,
+    reach,
     lacking,
   }
 })
