@@ -1,8 +1,7 @@
-import { api, data, request } from './client'
+import { request } from './client'
 import type { components, operations } from './schema'
 
 export type ImportReport = components['schemas']['ImportReport']
-export type Limits = components['schemas']['Limits']
 export type OnConflict = NonNullable<
   NonNullable<operations['import']['parameters']['query']>['on_conflict']
 >
@@ -35,8 +34,4 @@ export async function importLines(
     signal,
   })
   return (await response.json()) as ImportReport
-}
-
-export function getLimits(signal?: AbortSignal): Promise<Limits> {
-  return data(api.GET('/limits', { signal }))
 }

@@ -2,8 +2,9 @@ import { promiseTimeout } from '@vueuse/core'
 import { computed, onScopeDispose, reactive, ref, shallowRef } from 'vue'
 
 import { ApiError, isAbort } from '@/api/errors'
-import { getLimits, importLines, type ImportReport, type OnConflict } from '@/api/transfer'
+import { importLines, type ImportReport, type OnConflict } from '@/api/transfer'
 import { lineEnd, lineStart, LineTooLong, readChunk, type Chunk } from '@/transfer/chunks'
+import { useLimits } from '@/stores/limits'
 import { maxLineBytes } from '@/transfer/entryLine'
 
 /** Each piece is a request of its own, so that it is known how far an import got whatever happens to it. */
@@ -24,6 +25,7 @@ export interface ImportOptions {
 
 /** Sends a file to the service, piece by piece, from where it was stopped. */
 export function useImport() {
+  const limits = useLimits()
   const state = ref<'idle' | 'running' | 'stopped' | 'done'>('idle')
   const report = reactive({ imported: 0, skipped: 0, expired: 0 })
   /** The first line, and its place in the file, that was not imported for certain. */
@@ -49,7 +51,7 @@ export function useImport() {
     error.value = undefined
     unknown.value = 0
     try {
-      const maxLine = maxLineBytes(await getLimits(stopping.signal))
+      const maxLine = maxLineBytes(await limits.load())
       while (position.bytes < file.size && !cancelled) {
         const chunk = await readChunk(file, position.bytes, { size: CHUNK_BYTES, maxLine })
         await send(chunk, options)

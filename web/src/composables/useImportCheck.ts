@@ -1,6 +1,6 @@
 import { onScopeDispose, ref, shallowRef } from 'vue'
 
-import { getLimits } from '@/api/transfer'
+import { useLimits } from '@/stores/limits'
 import { lineStart, readChunk, LineTooLong } from '@/transfer/chunks'
 import { faultOf, maxLineBytes, type Fault, type Rules } from '@/transfer/entryLine'
 
@@ -14,6 +14,7 @@ export interface LineFault extends Fault {
 
 /** Reads a file as the service would, without sending it, and lists the lines that would be refused. */
 export function useImportCheck() {
+  const limits = useLimits()
   const state = ref<'idle' | 'running' | 'done'>('idle')
   const faults = shallowRef<LineFault[]>([])
   const lines = ref(0)
@@ -31,7 +32,7 @@ export function useImportCheck() {
     bytes.value = 0
     error.value = undefined
     try {
-      const rules = { prefix, limits: await getLimits() }
+      const rules = { prefix, limits: await limits.load() }
       while (current === mine && bytes.value < file.size && faults.value.length < MAX_FAULTS) {
         await check(file, rules)
       }

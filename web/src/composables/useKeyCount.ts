@@ -39,5 +39,5 @@ export function useKeyCount(prefix: () => string) {
   onKeyChange(({ key }) => {
     if (key.startsWith(prefix())) void recount()
   })
-  return { count }
+  return { count, reload }
 }

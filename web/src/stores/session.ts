@@ -27,6 +27,7 @@ export const useSession = defineStore('session', () => {
 
   /** The token that the service knows us by; `null` where it asks for none. */
   const identity = computed(() => self.value?.token ?? null)
+  const signedIn = computed(() => identity.value !== null)
   const required = computed(() => refusal.value !== undefined)
 
   function use(value: string | null) {
@@ -97,6 +98,7 @@ export const useSession = defineStore('session', () => {
     refusal,
     asking,
     identity,
+    signedIn,
     required,
     load,
     signIn,

@@ -1,6 +1,4 @@
-import type { components } from '@/api/schema'
-
-type Limits = components['schemas']['Limits']
+import type { Limits } from '@/stores/limits'
 
 /** What is wrong with a line: the name of a message, and what it says. */
 export interface Fault {
