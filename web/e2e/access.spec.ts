@@ -93,16 +93,23 @@ test.describe('someone who guesses', () => {
     await page.goto('/sign-in')
     await expect(page.getByLabel('Access token')).toBeVisible()
     let guessed = 0
+    let over = false
     const guess = () =>
       fetch(`${server.url}/tokens/self`, {
         headers: { Authorization: `Bearer kv_guess${guessed++}_${'y'.repeat(43)}` },
       })
-    await expect(async () => {
-      const guesses = Array.from({ length: 400 }, guess)
-      await signIn(page, `kv_nobody${guessed}_${'x'.repeat(43)}`)
-      await Promise.all(guesses)
-      await expect(page.getByText('Try again in 1 second.')).toBeVisible({ timeout: 1000 })
-    }).toPass()
+    const guessing = (async () => {
+      while (!over) await Promise.all(Array.from({ length: 50 }, guess))
+    })()
+    try {
+      await expect(async () => {
+        await signIn(page, `kv_nobody${guessed}_${'x'.repeat(43)}`)
+        await expect(page.getByText('Try again in 1 second.')).toBeVisible({ timeout: 1000 })
+      }).toPass()
+    } finally {
+      over = true
+      await guessing
+    }
   })
 })
 
