@@ -210,7 +210,7 @@ test('an import is cancelled between two pieces', async ({ page, server }) => {
   await startImport(page)
   await importCard(page).getByRole('button', { name: 'Cancel' }).click()
   await expect(page.getByText('The import was cancelled.')).toBeVisible()
-  await expect(page.getByText('Nothing after them was stored.')).toBeVisible()
+  await expect(page.getByText('Nothing after that was stored.')).toBeVisible()
   const counted = (await (await server.fetch('/keys?count=true')).json()) as { count: number }
   await expect(count(page, 'imported')).toHaveText(counted.count.toLocaleString('en-GB'))
   expect(counted.count).toBeLessThan(100_000)
