@@ -109,6 +109,9 @@ test.describe('a service that ends', () => {
     let downloads = 0
     page.on('download', () => downloads++)
     await exportCard(page).getByRole('button', { name: 'Export' }).click()
+    await exportCard(page).getByRole('button', { name: 'Cancel' }).click()
+    await expect(page.getByText('The export was cancelled. No file was kept.')).toBeVisible()
+    await exportCard(page).getByRole('button', { name: 'Export' }).click()
     await expect(page.getByText(/entr(y|ies) so far/)).toBeVisible()
     await server.stop()
     await expect(page.getByText('The export broke off')).toBeVisible()

@@ -6,7 +6,8 @@ export type OnConflict = NonNullable<
   NonNullable<operations['import']['parameters']['query']>['on_conflict']
 >
 
-const exportPath = (prefix: string) => `/export?${new URLSearchParams({ prefix })}`
+const exportPath = (prefix: string) =>
+  `${location.origin}/export?${new URLSearchParams({ prefix })}`
 
 /** Throws why an export could not begin. */
 export async function checkExport(prefix: string, signal: AbortSignal): Promise<void> {
@@ -27,7 +28,7 @@ export async function importLines(
   query: { prefix: string; on_conflict: OnConflict },
   signal: AbortSignal,
 ): Promise<ImportReport> {
-  const response = await request(`/import?${new URLSearchParams(query)}`, {
+  const response = await request(`${location.origin}/import?${new URLSearchParams(query)}`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/x-ndjson' },
     body: lines,
