@@ -6,6 +6,9 @@ import { join, resolve } from 'node:path'
 
 const START_TIMEOUT_MS = 20_000
 
+/** The token that may do everything on a server with `--auth tokens`, and that `Server` itself shows. */
+export const ADMIN_TOKEN = `kv_admin_${'e2e'.repeat(15)}`
+
 /** The server to test: `KVERSE_SERVER`, else the one that was built last for development. */
 export function executable(): string {
   const target = process.env.CARGO_TARGET_DIR ?? resolve('../target')
@@ -53,6 +56,7 @@ export class Server {
         env: {
           ...Object.fromEntries(environment),
           DATABASE_URL: `sqlite:${this.directory}/e2e.db`,
+          ...(this.options.includes('--auth') && { KVERSE_BOOTSTRAP_TOKEN: ADMIN_TOKEN }),
         },
         stdio: ['ignore', 'ignore', 'pipe'],
       },
@@ -92,7 +96,9 @@ export class Server {
 
   /** A request of someone else than the person at the browser. */
   async fetch(path: string, init?: RequestInit): Promise<Response> {
-    const response = await fetch(this.url + path, init)
+    const headers = new Headers(init?.headers)
+    headers.set('Authorization', `Bearer ${ADMIN_TOKEN}`)
+    const response = await fetch(this.url + path, { ...init, headers })
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
     return response
   }
@@ -112,9 +118,25 @@ export class Server {
   /** The value of a key, or `undefined`. */
   async get(key: string): Promise<string | undefined> {
     const response = await fetch(`${this.url}/kv?key=${encodeURIComponent(key)}`, {
-      headers: { Accept: 'application/octet-stream' },
+      headers: { Accept: 'application/octet-stream', Authorization: `Bearer ${ADMIN_TOKEN}` },
     })
     return response.status === 404 ? undefined : response.text()
+  }
+
+  /** Makes a token, for example with the scopes `[{ verbs: ['read'], prefix: 'a/' }]`. */
+  async token(name: string, scopes: { verbs: string[]; prefix?: string }[], ttl?: string) {
+    const response = await this.fetch('/tokens', {
+      method: 'POST',
+      body: JSON.stringify({ name, scopes, ttl }),
+      headers: { 'Content-Type': 'application/json' },
+    })
+    return (await response.json()) as { id: string; token: string }
+  }
+
+  /** What a request with this token is answered with. */
+  async status(path: string, token: string): Promise<number> {
+    const headers = { Authorization: `Bearer ${token}` }
+    return (await fetch(this.url + path, { headers })).status
   }
 
   private async lives(): Promise<boolean> {

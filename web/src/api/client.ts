@@ -10,6 +10,9 @@ type Transport = (request: Request) => Promise<Response>
 let bearer: string | null = null
 let onUnauthenticated: Unauthenticated = () => undefined
 
+/** The header that shows a token. */
+export const authorization = (token: string) => `Bearer ${token}`
+
 /** Sets what every request is sent with, and who is told that it was refused. */
 export function authenticate(token: string | null, refused?: Unauthenticated) {
   bearer = token
@@ -28,7 +31,11 @@ export async function request(
   answers: readonly number[] = [304],
 ): Promise<Response> {
   const asked = new Request(input, init)
-  if (bearer !== null) asked.headers.set('Authorization', `Bearer ${bearer}`)
+  // A token that is tried out comes with the request.
+  if (!asked.headers.has('Authorization') && bearer !== null) {
+    asked.headers.set('Authorization', authorization(bearer))
+  }
+  const sent = asked.headers.get('Authorization')
   let response: Response
   try {
     response = await transport(asked)
@@ -39,7 +46,8 @@ export async function request(
   noteServerDate(response)
   if (response.ok || answers.includes(response.status)) return response
   const error = await ApiError.from(response)
-  if (error.status === 401) onUnauthenticated(error)
+  const isCurrent = sent === (bearer === null ? null : authorization(bearer))
+  if (error.status === 401 && isCurrent) onUnauthenticated(error)
   throw error
 }
 

@@ -3,7 +3,7 @@ import { ref, shallowRef } from 'vue'
 import { isAbort } from '@/api/errors'
 
 /** Does something on request, one at a time, and keeps what went wrong. `run` tells whether it was done. */
-export function useAction<A extends unknown[]>(action: (...args: A) => Promise<void>) {
+export function useAction<A extends unknown[]>(action: (...args: A) => Promise<unknown>) {
   const error = shallowRef<unknown>()
   const running = ref(false)
 

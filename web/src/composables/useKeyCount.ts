@@ -41,5 +41,5 @@ export function useKeyCount(prefix: () => string) {
     if (key.startsWith(prefix())) void recount()
   })
   onChangeGap(recount)
-  return { count }
+  return { count, reload }
 }

@@ -1,6 +1,7 @@
 import { onScopeDispose, ref, shallowRef, watch, type WatchSource } from 'vue'
 
-import { isAbort } from '@/api/errors'
+import { ApiError, isAbort } from '@/api/errors'
+import { useSession } from '@/stores/session'
 
 export interface LoadOptions {
   /** Loads again when one of these changes. */
@@ -13,7 +14,7 @@ export interface LoadOptions {
 
 /**
  * Loads something and follows it: a later call aborts the earlier, whose answer cannot overwrite it, and so does the end
- * of the component.
+ * of the component. What was refused for want of a token is loaded again once there is one.
  */
 export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, options: LoadOptions = {}) {
   const data = shallowRef<T>()
@@ -47,6 +48,14 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, options: L
     loading.value = false
   }
 
+  const session = useSession()
+  const isRefused = () => error.value instanceof ApiError && error.value.status === 401
+  watch(
+    () => session.required,
+    (required) => {
+      if (!required && isRefused()) void reload()
+    },
+  )
   if (options.watch) watch(options.watch, reload)
   if (options.immediate !== false) void reload()
   onScopeDispose(cancel)

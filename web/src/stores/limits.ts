@@ -11,7 +11,7 @@ export const useLimits = defineStore('limits', () => {
   const limits = shallowRef<Limits>()
 
   async function load() {
-    limits.value ??= await data(api.GET('/limits'))
+    return (limits.value ??= await data(api.GET('/limits')))
   }
 
   return { limits, load }

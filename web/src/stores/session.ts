@@ -1,11 +1,12 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 
-import { api, authenticate, data } from '@/api/client'
-import { ApiError } from '@/api/errors'
+import { api, authenticate, authorization, data } from '@/api/client'
+import type { ApiError } from '@/api/errors'
 import type { components } from '@/api/schema'
 
 export type Verb = components['schemas']['Verb']
+export type Scope = components['schemas']['Scope']
 type Self = components['schemas']['SelfResponse']
 
 const STORAGE_KEY = 'kverse.token'
@@ -15,45 +16,55 @@ const STORAGE_KEY = 'kverse.token'
  * session storage of this tab, where it survives a reload. It is only ever sent as a header.
  */
 export const useSession = defineStore('session', () => {
-  const token = ref<string | null>(sessionStorage.getItem(STORAGE_KEY))
+  // Not a part of the store: nothing but requests has to know it.
+  let token = sessionStorage.getItem(STORAGE_KEY)
+  /** What the service said last; it stays while a token that was valid is not any more. */
   const self = shallowRef<Self>()
-  /** Why the service wants to know who we are; empty while it does not ask. */
+  /** Why the service wants to know who we are; `undefined` while it does not ask. */
   const refusal = shallowRef<ApiError>()
+  /** Whether the sign-in form is shown over the page. */
+  const asking = ref(false)
 
-  const signedIn = computed(() => token.value !== null)
-  /** Whether the service has to be told who we are before anything else. */
+  /** The token that the service knows us by; `null` where it asks for none. */
+  const identity = computed(() => self.value?.token ?? null)
+  const signedIn = computed(() => identity.value !== null)
   const required = computed(() => refusal.value !== undefined)
 
   function use(value: string | null) {
-    token.value = value
-    authenticate(value, (error) => (refusal.value = error))
+    token = value
+    authenticate(value, (error) => {
+      // It does not become valid again.
+      if (error.code === 'invalid_token') sessionStorage.removeItem(STORAGE_KEY)
+      refusal.value = error
+      asking.value = self.value !== undefined
+    })
+  }
+
+  function accept(answer: Self) {
+    self.value = answer
+    refusal.value = undefined
+    asking.value = false
   }
 
   /** Asks the service what we may do. Throws what the service answers. */
   async function load() {
-    use(token.value)
-    self.value = await data(api.GET('/tokens/self'))
-    refusal.value = undefined
+    use(token)
+    accept(await data(api.GET('/tokens/self')))
   }
 
   /** Tries a token; one that is refused is not kept. Throws what the service answers. */
   async function signIn(value: string, remember: boolean) {
-    const before = token.value
+    const headers = { Authorization: authorization(value) }
+    const answer = await data(api.GET('/tokens/self', { headers }))
     use(value)
-    try {
-      self.value = await data(api.GET('/tokens/self'))
-    } catch (error) {
-      use(before)
-      throw error
-    }
-    refusal.value = undefined
     if (remember) sessionStorage.setItem(STORAGE_KEY, value)
     else sessionStorage.removeItem(STORAGE_KEY)
+    accept(answer)
   }
 
+  /** Forgets the token. What it showed is on the page, and in memory, until that is loaded anew: see `useSignOut`. */
   function signOut() {
     sessionStorage.removeItem(STORAGE_KEY)
-    self.value = undefined
     use(null)
   }
 
@@ -64,5 +75,37 @@ export const useSession = defineStore('session', () => {
     )
   }
 
-  return { token, self, refusal, signedIn, required, load, signIn, signOut, may }
+  /** Whether there are keys, anywhere, that we may do this with. */
+  function maySomewhere(verb: Verb): boolean {
+    return (self.value?.scopes ?? []).some((scope) => scope.verbs.includes(verb))
+  }
+
+  /** The shortest prefix with which we may do all of this; `undefined` if there is none. */
+  function reach(verbs: Verb[]): string | undefined {
+    return (self.value?.scopes ?? [])
+      .map((scope) => scope.prefix ?? '')
+      .filter((prefix) => verbs.every((verb) => may(verb, prefix)))
+      .sort((a, b) => a.length - b.length)[0]
+  }
+
+  /** The verbs of these of which one is needed, if we have none of them. */
+  function lacking(needs: Verb[] = []): Verb[] {
+    return needs.some(maySomewhere) ? [] : needs
+  }
+
+  return {
+    self,
+    refusal,
+    asking,
+    identity,
+    signedIn,
+    required,
+    load,
+    signIn,
+    signOut,
+    may,
+    maySomewhere,
+    reach,
+    lacking,
+  }
 })

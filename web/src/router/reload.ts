@@ -1,0 +1,4 @@
+/** Loads the page anew: nothing of what was in memory is left. */
+export function reload() {
+  location.reload()
+}
