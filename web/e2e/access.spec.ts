@@ -148,8 +148,9 @@ test('pages that the token does not open say what they need', async ({ page, ser
   await expect(page.getByText('It needs to allow “watch”')).toBeVisible()
   await expectAccessible(page)
   await expect(page.getByRole('link', { name: /Store/ })).not.toContainText('does not allow')
-  await page.getByRole('link', { name: 'Status (your token does not allow it)' }).click()
-  await expect(page.getByText('It needs to allow “monitor”')).toBeVisible()
+  await page.getByRole('link', { name: 'Home' }).click()
+  await page.getByRole('link', { name: 'Changes (your token does not allow it)' }).click()
+  await expect(page).toHaveURL(/\/changes$/)
 })
 
 for (const appearance of APPEARANCES) {

@@ -28,7 +28,6 @@ const routes: RouteRecordRaw[] = [
     path: '/status',
     name: 'status',
     component: () => import('@/views/StatusView.vue'),
-    meta: { needs: ['monitor'] },
   },
   {
     path: '/transfer',

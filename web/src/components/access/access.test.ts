@@ -118,7 +118,7 @@ test('a page that the token does not open says what it needs', async () => {
   await renderApp(App, { url: '/changes', session: false })
   await signIn()
   expect(await screen.findByText(/It needs to allow “watch”/)).toBeVisible()
-  expect(screen.getByRole('link', { name: /^Status/ })).toHaveTextContent('does not allow it')
+  expect(screen.getByRole('link', { name: /^Changes/ })).toHaveTextContent('does not allow it')
   expect(screen.getByRole('link', { name: 'Store' })).toBeVisible()
 })
 
