@@ -1,4 +1,5 @@
 import { render } from '@testing-library/vue'
+import { createPinia } from 'pinia'
 import { expect, test, vi } from 'vitest'
 import { defineComponent, ref } from 'vue'
 
@@ -17,6 +18,7 @@ function start(first = '') {
         return () => null
       },
     }),
+    { global: { plugins: [createPinia()] } },
   )
   if (!counted) throw new Error('not set up')
   return { prefix, count: counted.count }
