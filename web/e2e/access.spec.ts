@@ -129,6 +129,24 @@ test('a token that was revoked is asked for again over the page', async ({ page,
   await expect(account(page, 'next')).toBeVisible()
 })
 
+test('a value that is being written outlives its token', async ({ page, server }) => {
+  const { id, token } = await server.token('writer', [{ verbs: ['read', 'write', 'list'] }])
+  await page.goto('/store?new')
+  await signIn(page, token)
+  await page.getByRole('textbox', { name: 'Key', exact: true }).fill('draft')
+  await page.getByRole('textbox', { name: 'Value' }).fill('what was typed')
+  await server.fetch(`/tokens/${id}`, { method: 'DELETE' })
+  await expect.poll(() => server.status('/tokens/self', token)).toBe(401)
+  await page.getByRole('button', { name: 'Save' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Sign in again' })
+  await expect(dialog).toBeVisible()
+  await signIn(page, ADMIN_TOKEN)
+  await expect(dialog).toBeHidden()
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('draft is saved.')).toBeVisible()
+  expect(await server.get('draft')).toBe('what was typed')
+})
+
 test('a token that ends soon says so', async ({ page, server }) => {
   const { token } = await server.token('short', [{ verbs: ['read'], prefix: 'a/' }], '4m')
   await page.goto('/sign-in')
