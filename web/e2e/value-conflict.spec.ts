@@ -209,7 +209,7 @@ test.describe('nothing that was typed is lost', () => {
   })
 
   test.describe('with a low rate limit', () => {
-    test.use({ serverOptions: ['--rate-limit', '1/s', '--rate-burst', '60'] })
+    test.use({ serverOptions: ['--rate-limit', '10/m', '--rate-burst', '60'] })
 
     test('when there are too many requests', async ({ page, request }) => {
       const value = new ValuePage(page)
