@@ -85,6 +85,8 @@ test.describe('somebody else was faster', () => {
 
   test('deleting does not delete what the person has not seen', async ({ page, server }) => {
     await server.put('shared', 'before')
+    // Otherwise the person sees it at once.
+    await page.addInitScript(() => localStorage.setItem('kverse.live', 'false'))
     const value = new ValuePage(page)
     await value.open('shared')
     await expect(value.editor).toHaveText('before')
@@ -113,8 +115,50 @@ test.describe('somebody else was faster', () => {
   })
 })
 
+test.describe('what somebody else does is seen at once', () => {
+  test.use({ allowedConsole: [/404 \(Not Found\)/] })
+
+  test('while the value is looked at', async ({ page, server }) => {
+    await server.put('shared', 'before')
+    const value = new ValuePage(page)
+    await value.open('shared')
+    await expect(value.editor).toHaveText('before')
+    await expect(page.getByText('Live', { exact: true }).first()).toBeVisible()
+    await server.put('shared', 'after')
+    await expect(value.editor).toHaveText('after')
+    await expect(page.getByText('Changed just now')).toBeVisible()
+    await server.fetch('/kv/shared', { method: 'DELETE' })
+    await expect(page.getByText('This key was deleted.')).toBeVisible()
+    await server.put('shared', 'back')
+    await expect(value.editor).toHaveText('back')
+  })
+
+  test('while something is written, without touching that', async ({ page, server }) => {
+    await server.put('shared', 'before')
+    const value = new ValuePage(page)
+    await value.open('shared')
+    await value.edit('mine')
+    await server.put('shared', 'after')
+    await expect(page.getByText('Someone else has changed this key')).toBeVisible()
+    await expect(value.editor).toHaveText('mine')
+  })
+
+  test('what we do ourselves is not told as news', async ({ page, server }) => {
+    await server.put('shared', 'before')
+    const value = new ValuePage(page)
+    await value.open('shared')
+    const told = page.waitForResponse((response) => response.url().includes('/watch'))
+    await value.edit('mine')
+    await value.save.click()
+    await told
+    await expect(value.editor).toHaveText('mine')
+    await expect(page.getByText('shared is saved.')).toBeHidden({ timeout: 15_000 })
+    await expect(page.getByText('Changed just now')).toBeHidden()
+  })
+})
+
 test.describe('nothing that was typed is lost', () => {
-  test.use({ allowedConsole: [/413|429|ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE/] })
+  test.use({ allowedConsole: [/413|429|ERR_(CONNECTION|EMPTY|INCOMPLETE)_/] })
 
   test('while the server is down; the retry is stored once', async ({ page, server }) => {
     await server.put('note', 'before')
@@ -209,7 +253,7 @@ test.describe('nothing that was typed is lost', () => {
   })
 
   test.describe('with a low rate limit', () => {
-    test.use({ serverOptions: ['--rate-limit', '1/s', '--rate-burst', '60'] })
+    test.use({ serverOptions: ['--rate-limit', '10/m', '--rate-burst', '60'] })
 
     test('when there are too many requests', async ({ page, request }) => {
       const value = new ValuePage(page)
@@ -219,7 +263,7 @@ test.describe('nothing that was typed is lost', () => {
       // Somebody at the same address uses up what is allowed.
       await Promise.all(Array.from({ length: 70 }, () => request.get('/stats')))
       await value.save.click()
-      await expect(page.getByRole('alert')).toContainText('Too many requests in a short time.')
+      await expect(page.getByRole('alert')).toContainText('Too many requests')
       await expect(page.getByRole('alert')).toContainText('Try again in')
       await expect(value.editor).toHaveText('typed')
       await expect(async () => {

@@ -111,7 +111,7 @@ test('a file over the limit is not sent', async ({ page }) => {
 })
 
 test.describe('a large file', () => {
-  test.use({ serverOptions: ['--max-value-bytes', String(32 * MIB)] })
+  test.use({ serverOptions: ['--max-value-bytes', String(8 * MIB)] })
 
   test('is sent with progress, and can be stopped', async ({ page, server }) => {
     const client = await page.context().newCDPSession(page)
@@ -121,7 +121,7 @@ test.describe('a large file', () => {
     await page.getByLabel('Upload a file').setInputFiles({
       name: 'large.bin',
       mimeType: 'application/octet-stream',
-      buffer: Buffer.alloc(20 * MIB, 7),
+      buffer: Buffer.alloc(6 * MIB, 7),
     })
     const network = { offline: false, latency: 0, downloadThroughput: -1 }
     await client.send('Network.emulateNetworkConditions', { ...network, uploadThroughput: MIB })
@@ -134,9 +134,9 @@ test.describe('a large file', () => {
 
     await client.send('Network.emulateNetworkConditions', { ...network, uploadThroughput: -1 })
     await value.save.click()
-    await expect(value.button('Load 20 MB').or(page.getByText('Part 1 of 5'))).toBeVisible()
+    await expect(value.button('Load 6 MB')).toBeVisible()
     const stored = await server.fetch('/kv/large', { method: 'HEAD' })
-    expect(stored.headers.get('Content-Length')).toBe(String(20 * MIB))
+    expect(stored.headers.get('Content-Length')).toBe(String(6 * MIB))
   })
 })
 
@@ -213,11 +213,11 @@ test.describe('a value that is too large to be kept', () => {
 test.describe('copied commands', () => {
   test.use({ permissions: ['clipboard-read', 'clipboard-write'] })
 
-  test('of curl do what they say, for every key', async ({ page, server }) => {
+  test('of curl do what they say, for awkward keys, too', async ({ page, server }) => {
     const directory = await mkdtemp(join(tmpdir(), 'kverse-copy-'))
     const run = promisify(execFile)
     const value = new ValuePage(page)
-    for (const key of AWKWARD_KEYS) {
+    for (const key of AWKWARD_KEYS.filter((key) => /['?]|^\.\.$|^ /.test(key))) {
       await server.fetch(`/kv?key=${encodeURIComponent(key)}`, {
         method: 'PUT',
         body: 'before',
@@ -225,11 +225,13 @@ test.describe('copied commands', () => {
       })
       await value.open(key)
       await value.button('Copy as…').click()
-      const copied = async (name: string) => {
-        await value.button(name).click()
-        return page.evaluate(() => navigator.clipboard.readText())
-      }
-      const [get, put] = [await copied('Copy the read'), await copied('Copy the write')]
+      const clipboard = () => page.evaluate(() => navigator.clipboard.readText())
+      await value.button('Copy the read').click()
+      await expect.poll(clipboard).toContain('-o value')
+      const get = await clipboard()
+      await value.button('Copy the write').click()
+      await expect.poll(clipboard).toContain('-T value')
+      const put = await clipboard()
       await run('sh', ['-c', get], { cwd: directory })
       expect(await readFile(join(directory, 'value'), 'utf8')).toBe('before')
       await writeFile(join(directory, 'value'), 'after')

@@ -25,7 +25,7 @@ export class ValuePage {
 
   constructor(readonly page: Page) {
     this.editor = page.getByRole('textbox', { name: 'Value' })
-    this.save = page.getByRole('button', { name: 'Save' })
+    this.save = page.getByRole('button', { name: 'Save', exact: true })
   }
 
   async open(key: string) {
@@ -37,7 +37,7 @@ export class ValuePage {
   }
 
   button(name: string): Locator {
-    return this.page.getByRole('button', { name })
+    return this.page.getByRole('button', { name, exact: true })
   }
 
   /** Opens the editor and replaces what is in it. */

@@ -28,7 +28,6 @@ const theme = EditorView.theme({
     backgroundColor: 'transparent',
     fontSize: '0.8125rem',
     maxHeight: 'inherit',
-    minHeight: 'inherit',
   },
   '&.cm-focused': {
     outline: '2px solid var(--bs-primary-text-emphasis)',
@@ -40,9 +39,10 @@ const theme = EditorView.theme({
     // What is stored is shown character by character.
     fontVariantLigatures: 'none',
     lineHeight: '1.6',
-    minHeight: 'inherit',
     overflow: 'auto',
   },
+  // The whole field can be clicked, also if little is in it.
+  '.cm-content, .cm-gutter': { minHeight: 'var(--editor-min-height, 3rem)' },
   '.cm-content': { caretColor: 'var(--bs-body-color)', padding: '0.5rem 0' },
   '.cm-gutters': {
     color: 'var(--bs-secondary-color)',
