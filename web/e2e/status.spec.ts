@@ -20,8 +20,9 @@ function load(server: Server) {
 test('load shows up in the numbers and the charts', async ({ page, server }) => {
   await page.goto('/status')
   const stop = load(server)
+  const numbers = page.getByRole('main').locator('dl').first()
   const number = (label: string) =>
-    page.locator('dt', { hasText: label }).locator('xpath=following-sibling::dd')
+    numbers.locator('dt', { hasText: label }).locator('xpath=following-sibling::dd')
   await expect(number('Requests per second')).toHaveText(/^[1-9][\d,.]*$/, { timeout: 15_000 })
   await expect(number('Latency (95th percentile)')).toHaveText(/^[\d.,]+ (ms|sec)$/)
   await expect(number('Reads from the cache')).toHaveText(/%$/)
