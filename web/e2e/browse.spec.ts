@@ -171,6 +171,9 @@ test('the keyboard moves, opens, goes up and searches', async ({ page, server })
   await page.keyboard.press('Enter')
   await expectQuery(page, { prefix: 'many/' })
   await expect(names(page).first()).toHaveText('0000000')
+  // However long the list, what stands above and below it keeps its height.
+  const heading = page.getByText('Expires in').locator('..')
+  expect((await heading.boundingBox())?.height).toBe(32)
   await page.keyboard.press('Home')
   await active('0000000')
   await page.keyboard.press('PageDown')
@@ -365,6 +368,7 @@ test('what others write and delete is in the list at once', async ({ page, serve
 })
 
 test('a list that changes while it is scrolled stays where it is', async ({ page, server }) => {
+  test.setTimeout(60_000)
   await seedMany(server, 'key', 3000)
   await page.goto('/store?view=list')
   await expect(names(page).first()).toHaveText('key0000000')
@@ -387,10 +391,10 @@ test('a list that changes while it is scrolled stays where it is', async ({ page
   // By others, many at once, above and below what is in view.
   await seedMany(server, 'early', 700)
   await seedMany(server, 'late', 700)
-  await expect(page.getByText('4,401 keys')).toBeVisible()
+  await expect(page.getByText('4,401 keys')).toBeVisible({ timeout: 20_000 })
   await expectSamePlace()
   await server.fetch('/keys?prefix=early&confirm=early', { method: 'DELETE' })
-  await expect(page.getByText('3,701 keys')).toBeVisible()
+  await expect(page.getByText('3,701 keys')).toBeVisible({ timeout: 20_000 })
   await expectSamePlace()
   // And one goes on from there through what has changed.
   await list(page).press('Home')
@@ -461,8 +465,8 @@ for (const appearance of APPEARANCES) {
   })
 }
 
-/** No part of a scroll may keep the page from answering for longer; far above what it takes, for a busy machine. */
-const LONGEST_TASK_MS = 200
+/** No part of a scroll may keep the page from answering for longer: many times what it takes, for a busy machine. */
+const LONGEST_TASK_MS = 400
 
 test('a million keys scroll smoothly', async ({ page, server }, testInfo) => {
   test.setTimeout(300_000)
