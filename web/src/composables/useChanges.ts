@@ -101,7 +101,7 @@ export function useChanges(prefix: MaybeRefOrGetter<string>, options: ChangesOpt
   }
 
   const enabled = computed(() => toValue(options.enabled ?? true))
-  watch([() => toValue(prefix), enabled, () => session.token], connect, { immediate: true })
+  watch([() => toValue(prefix), enabled, () => session.self], connect, { immediate: true })
 
   const visibility = useDocumentVisibility()
   const leave = useTimeoutFn(stop, HIDDEN_MS, { immediate: false })

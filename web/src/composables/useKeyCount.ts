@@ -40,6 +40,5 @@ export function useKeyCount(prefix: () => string) {
   onKeyChange(({ key }) => {
     if (key.startsWith(prefix())) void recount()
   })
-  onChangeGap(recount)
   return { count, reload }
 }
