@@ -33,7 +33,11 @@ export function useChangeLog(prefix: MaybeRefOrGetter<string>) {
   function show() {
     // The feed may tell of a change twice.
     const known = new Set(shown.value.map(({ position }) => position))
-    const added = waiting.filter(({ position }) => !known.has(position)).reverse()
+    const added = waiting.reverse().filter(({ position }) => {
+      const isNew = !known.has(position)
+      known.add(position)
+      return isNew
+    })
     shown.value = [...added, ...shown.value].slice(0, MAX_CHANGES)
     waiting = []
     waitingCount.value = 0
