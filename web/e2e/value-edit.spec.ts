@@ -59,9 +59,6 @@ test('JSON is checked, can be formatted, and can be saved although it is wrong',
 })
 
 test.describe('a file', () => {
-  // The trace of Playwright reads what images show, which the Content-Security-Policy refuses.
-  test.use({ allowedConsole: [/^Connecting to 'blob:/] })
-
   test('is uploaded, chosen or dropped, with its type', async ({ page, server }) => {
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 31) % 256))
     const value = new ValuePage(page)

@@ -63,9 +63,6 @@ test.describe('without the editor', () => {
 })
 
 test.describe('an image', () => {
-  // The trace of Playwright reads what images show, which the Content-Security-Policy refuses.
-  test.use({ allowedConsole: [/^Connecting to 'blob:/] })
-
   test('is shown, and nothing in it is run', async ({ page, server }) => {
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40" onload="top.ran=1"><script>top.ran=1</script><rect width="40" height="40" fill="teal"/></svg>`
     await server.put('logo', svg, { type: 'image/svg+xml' })

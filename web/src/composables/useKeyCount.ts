@@ -10,9 +10,8 @@ type CountResponse = components['schemas']['CountResponse']
 
 /** The service counts so far and lets us ask on; we do not ask for ever. */
 const MAX_REQUESTS = 50
-const MIN_PAUSE_MS = 2000
-/** What counting takes of the service's time, at most. */
-const MAX_SHARE = 1 / 20
+/** Counting again waits for some times as long as counting took, within these bounds. */
+const PAUSE = { factor: 5, minMs: 2000, maxMs: 10_000 }
 
 /** How many keys begin so; counted again, now and then, while they change. */
 export function useKeyCount(prefix: () => string) {
@@ -35,7 +34,8 @@ export function useKeyCount(prefix: () => string) {
     },
     { watch: prefix },
   )
-  const recount = useThrottleFn(reload, () => Math.max(MIN_PAUSE_MS, tookMs / MAX_SHARE), true)
+  const pause = () => Math.min(Math.max(PAUSE.minMs, tookMs * PAUSE.factor), PAUSE.maxMs)
+  const recount = useThrottleFn(reload, pause, true)
   onChangeGap(() => void recount())
   onKeyChange(({ key }) => {
     if (key.startsWith(prefix())) void recount()

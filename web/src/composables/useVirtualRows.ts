@@ -37,9 +37,18 @@ export function useVirtualRows(
   const items = computed(() =>
     virtualizer.value.getVirtualItems().flatMap(({ index, start }) => {
       const row = list.value?.rows.at(index)
-      return row ? [{ index, start, row }] : []
+      return row ? [{ index, start, row, slot: slotOf(index) }] : []
     }),
   )
+
+  /** What a row is drawn in: those that leave the view are used again, as making elements takes most of the time. */
+  function slotOf(index: number): string {
+    const { range, scrollRect } = virtualizer.value
+    const slots = Math.ceil((scrollRect?.height ?? 0) / ROW_HEIGHT) + 2 + 2 * OVERSCAN
+    const beside =
+      !range || index < range.startIndex - OVERSCAN || index > range.endIndex + OVERSCAN
+    return beside ? 'kept' : String(index % slots)
+  }
   /** The first and the last row in view. */
   const view = computed(() => {
     const { startIndex = 0, endIndex = 0 } = virtualizer.value.range ?? {}
