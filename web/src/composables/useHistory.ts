@@ -17,7 +17,24 @@ export function useHistory() {
   /** When one of them answered last. */
   const heardAt = ref(0)
 
+  // Behind a balancer the next answer is that of another server, or again that of the same: whoever takes turns with other
+  // requests of the page may never get to one of them.
   const { error, loading, loadedAt, reload } = usePolling(async (signal) => {
+    const startedAt = Date.now()
+    const isMissing = (one: ServerHistory) => isLive(one) && one.heardAt < startedAt
+    let left = 2 * servers.value.size
+    // There may be one that was never heard of.
+    let spare = Math.random() < 0.5
+    for (;;) {
+      await ask(signal)
+      left -= 1
+      if (left > 0 && [...servers.value.values()].some(isMissing)) continue
+      if (!spare) return
+      spare = false
+    }
+  }, POLL_MS)
+
+  async function ask(signal: AbortSignal) {
     const since = newest()
     const answer = await data(
       api.GET('/stats/history', { params: { query: since ? { since } : {} }, signal }),
@@ -33,7 +50,7 @@ export function useHistory() {
       complete: known?.complete === true || since === undefined,
       heardAt: heardAt.value,
     })
-  }, POLL_MS)
+  }
 
   function isLive(one: ServerHistory): boolean {
     return heardAt.value - one.heardAt < LIVE_MS

@@ -54,6 +54,8 @@ const history = (server: string, requests: number): History => ({
 })
 
 beforeEach(() => {
+  // No poll asks once more than it has to.
+  vi.spyOn(Math, 'random').mockReturnValue(0.9)
   server.use(
     http.get('/stats/history', ({ response }) => response(200).json(history('a', 500))),
     http.get('/readyz', ({ response }) =>
