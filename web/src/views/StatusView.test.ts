@@ -90,9 +90,11 @@ async function lookAgain() {
 
 const number = (label: string) => screen.getByText(label, { selector: 'dt' }).nextElementSibling
 
+const loaded = () => waitFor(() => expect(number('Requests per second')).not.toHaveTextContent('–'))
+
 test('it shows the numbers of now, and each chart says in words what it shows', async () => {
   await renderApp(StatusView)
-  expect(await screen.findByText('Failed requests')).toBeVisible()
+  await loaded()
   expect(number('Requests per second')).toHaveTextContent('100')
   expect(number('Failed requests')).toHaveTextContent('10%')
   expect(number('Latency (95th percentile)')).toHaveTextContent('21.4 ms')
@@ -143,7 +145,7 @@ test('servers behind a balancer are added up, or looked at one by one', async ()
     }),
   )
   await renderApp(StatusView)
-  await screen.findByText('Failed requests')
+  await loaded()
   await lookAgain()
   const choice = await screen.findByLabelText('Server')
   expect(number('Requests per second')).toHaveTextContent('110')
@@ -166,7 +168,7 @@ test('servers behind a balancer are added up, or looked at one by one', async ()
 
 test('when the service stops answering, what is shown says how old it is', async () => {
   await renderApp(StatusView)
-  await screen.findByText('Failed requests')
+  await loaded()
   server.use(http.get('/stats/history', ({ response }) => response.untyped(HttpResponse.error())))
   await lookAgain()
   expect(await screen.findByText(/^As of .*: the service does not answer/)).toBeVisible()
