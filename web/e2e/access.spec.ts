@@ -5,7 +5,7 @@ import { ADMIN_TOKEN } from './server'
 
 test.use({
   serverOptions: ['--auth', 'tokens'],
-  allowedConsole: [/401 \(Unauthorized\)/],
+  consoleMaySay: /401 \(Unauthorized\)/,
 })
 
 async function signIn(page: Page, token: string, { remember = false } = {}) {
@@ -87,7 +87,7 @@ test('a malformed token is not sent, a wrong one is refused', async ({ page }) =
 })
 
 test.describe('someone who guesses', () => {
-  test.use({ allowedConsole: [/401 \(Unauthorized\)|429 \(Too Many Requests\)/] })
+  test.use({ consoleMaySay: /401 \(Unauthorized\)|429 \(Too Many Requests\)/ })
 
   test('is slowed down', async ({ page, server }) => {
     await page.goto('/sign-in')

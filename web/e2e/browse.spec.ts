@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 
 import type { Page } from '@playwright/test'
 
-import { APPEARANCES, expect, expectAccessible, setAppearance, test } from './fixtures'
+import { APPEARANCES, expect, expectAccessible, setAppearance, signIn, test } from './fixtures'
 import type { Server } from './server'
 
 const list = (page: Page) => page.getByRole('listbox', { name: 'List of keys' })
@@ -139,7 +139,7 @@ test('an earlier answer does not overwrite a later one', async ({ page, server }
 })
 
 test.describe('a key that does not exist', () => {
-  test.use({ allowedConsole: [/404 \(Not Found\)/] })
+  test.use({ consoleMaySay: /404 \(Not Found\)/ })
 
   test('is looked up by Enter, and can be created', async ({ page, server }) => {
     await seed(server, ['users/ada'])
@@ -263,7 +263,7 @@ test('an empty store says how to write a first key; a prefix without keys offers
 })
 
 test.describe('a prefix that is too long', () => {
-  test.use({ allowedConsole: [/413 \(Payload Too Large\)/] })
+  test.use({ consoleMaySay: /413 \(Payload Too Large\)/ })
 
   test('is refused with the limit, and stays in the field', async ({ page }) => {
     await page.goto('/store')
@@ -275,7 +275,7 @@ test.describe('a prefix that is too long', () => {
 
 test.describe('a service that is down', () => {
   test.use({
-    allowedConsole: [/ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|INCOMPLETE_CHUNKED_ENCODING)/],
+    consoleMaySay: /ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|INCOMPLETE_CHUNKED_ENCODING)/,
   })
 
   test('at the start is told, and tried again', async ({ page, server }) => {
@@ -326,20 +326,25 @@ test.describe('a service that is down', () => {
   })
 })
 
-test('who may list a part of the keys only is shown where to begin', async ({ page, server }) => {
-  await seed(server, ['team/a', 'team/b', 'other/c'])
-  await page.route('/tokens/self', (route) =>
-    route.fulfill({
-      json: { token: null, scopes: [{ verbs: ['list', 'read'], prefix: 'team/' }] },
-    }),
-  )
-  await page.goto('/store')
-  await expect(page.getByText('You may not list these keys')).toBeVisible()
-  await expect(page.getByRole('button', { name: 'New key' })).toBeHidden()
-  await page.getByRole('button', { name: 'team/' }).click()
-  await expect(names(page)).toHaveText(['a', 'b'])
-  await path(page).getByRole('button', { name: 'All keys' }).click()
-  await expect(page.getByText('You may not list these keys')).toBeVisible()
+test.describe('with tokens', () => {
+  test.use({
+    serverOptions: ['--auth', 'tokens'],
+    // The keys outside the scope are not counted, either.
+    consoleMaySay: /403 \(Forbidden\)/,
+  })
+
+  test('who may list a part of the keys only is shown where to begin', async ({ page, server }) => {
+    await seed(server, ['team/a', 'team/b', 'other/c'])
+    const { token } = await server.token('reader', [{ verbs: ['list', 'read'], prefix: 'team/' }])
+    await signIn(page, token)
+    await page.goto('/store')
+    await expect(page.getByText('You may not list these keys')).toBeVisible()
+    await expect(page.getByRole('button', { name: 'New key' })).toBeHidden()
+    await page.getByRole('button', { name: 'team/' }).click()
+    await expect(names(page)).toHaveText(['a', 'b'])
+    await path(page).getByRole('button', { name: 'All keys' }).click()
+    await expect(page.getByText('You may not list these keys')).toBeVisible()
+  })
 })
 
 test('keys count down and disappear when they expire', async ({ page, server }) => {

@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test'
 
-import { APPEARANCES, expect, expectAccessible, setAppearance, test } from './fixtures'
+import { APPEARANCES, expect, expectAccessible, setAppearance, signIn, test } from './fixtures'
 import type { Server } from './server'
 
 const keys = (prefix: string, count: number) =>
@@ -67,7 +67,7 @@ test('everything is deleted for a star only', async ({ page, server }) => {
 })
 
 test.describe('a deletion', () => {
-  test.use({ allowedConsole: [/net::ERR_/] })
+  test.use({ consoleMaySay: /net::ERR_/ })
 
   test('that is stopped tells what is left, and goes on', async ({ page, server }) => {
     test.slow()
@@ -90,7 +90,7 @@ test.describe('a deletion', () => {
 test.describe('with tokens', () => {
   test.use({
     serverOptions: ['--auth', 'tokens'],
-    allowedConsole: [/401 \(Unauthorized\)|403 \(Forbidden\)/],
+    consoleMaySay: /401 \(Unauthorized\)|403 \(Forbidden\)/,
   })
 
   test('it is offered where the token may delete and list', async ({ page, server }) => {
@@ -99,9 +99,8 @@ test.describe('with tokens', () => {
       { verbs: ['delete'], prefix: 'tmp/' },
     ])
     await fill(server, 'tmp/', 2)
+    await signIn(page, token)
     await page.goto('/store?prefix=tmp/')
-    await page.getByLabel('Access token').fill(token)
-    await page.getByLabel('Access token').press('Enter')
     await open(page)
     await expect(page.getByRole('dialog').getByText('2 keys will be deleted')).toBeVisible()
     await page.keyboard.press('Escape')

@@ -8,20 +8,20 @@ interface Fixtures {
   serverOptions: string[]
   /** A server with an empty database. The page's addresses are relative to it. */
   server: Server
-  /** What the console may say in this test: Chromium reports every answer that is not a success there. */
-  allowedConsole: RegExp[]
+  /** What the console may say without failing the test: Chromium reports every answer that is not a success there. */
+  consoleMaySay: RegExp | undefined
 }
 
 export const test = base.extend<Fixtures>({
   serverOptions: [[], { option: true }],
-  allowedConsole: [[], { option: true }],
+  consoleMaySay: [undefined, { option: true }],
   server: async ({ serverOptions }, use) => {
     const server = await Server.start(serverOptions)
     await use(server)
     await server.remove()
   },
   baseURL: async ({ server }, use) => use(server.url),
-  page: async ({ page, allowedConsole }, use) => {
+  page: async ({ page, consoleMaySay }, use) => {
     const said: string[] = []
     page.on('console', (message: ConsoleMessage) => {
       if (['error', 'warning'].includes(message.type())) {
@@ -30,7 +30,7 @@ export const test = base.extend<Fixtures>({
     })
     page.on('pageerror', (error) => said.push(String(error)))
     await use(page)
-    const wrong = said.filter((text) => !allowedConsole.some((allowed) => allowed.test(text)))
+    const wrong = said.filter((text) => !consoleMaySay?.test(text))
     expect(wrong, 'the console of the browser').toEqual([])
   },
 })
@@ -61,4 +61,9 @@ export async function setAppearance(page: Page, { theme, language }: (typeof APP
     },
     [theme, language] as const,
   )
+}
+
+/** Signs the person in, as after a reload of a tab that remembers the token. */
+export async function signIn(page: Page, token: string) {
+  await page.addInitScript((token) => sessionStorage.setItem('kverse.token', token), token)
 }

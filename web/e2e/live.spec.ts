@@ -6,7 +6,7 @@ const SERVER_IS_AWAY =
 
 test.describe('changes of others', () => {
   // The link leads to a key that was deleted.
-  test.use({ allowedConsole: [/404 \(Not Found\)/] })
+  test.use({ consoleMaySay: /404 \(Not Found\)/ })
 
   test('appear as they are made, newest first, and lead to the key', async ({ page, server }) => {
     await page.goto('/changes')
@@ -74,7 +74,7 @@ test('at most 1,000 changes are kept, which it says', async ({ page, server }) =
 })
 
 test.describe('a server that crashes', () => {
-  test.use({ allowedConsole: [SERVER_IS_AWAY] })
+  test.use({ consoleMaySay: SERVER_IS_AWAY })
 
   test('is connected to again, and no change is missed', async ({ page, server }) => {
     await page.goto('/changes')
@@ -97,7 +97,7 @@ test.describe('a server that crashes', () => {
 })
 
 test.describe('a service whose database was replaced', () => {
-  test.use({ allowedConsole: [new RegExp(`${SERVER_IS_AWAY.source}|410 \\(Gone\\)`)] })
+  test.use({ consoleMaySay: new RegExp(`${SERVER_IS_AWAY.source}|410 \\(Gone\\)`) })
 
   test('has lost changes: the page says so, goes on, and reads the list anew', async ({
     page,
@@ -145,7 +145,7 @@ test('the store page follows what others do, in its list and in the open value',
 test.describe('a service without a feed', () => {
   test.use({
     serverOptions: ['--change-retention', '0s'],
-    allowedConsole: [/501 \(Not Implemented\)/],
+    consoleMaySay: /501 \(Not Implemented\)/,
   })
 
   test('says so', async ({ page }) => {

@@ -51,7 +51,7 @@ for (const key of ['a//b/../c%2Fd', '../..', 'plain']) {
 }
 
 test.describe('a conflict', () => {
-  test.use({ allowedConsole: [/412 \(Precondition Failed\)/] })
+  test.use({ consoleMaySay: /412 \(Precondition Failed\)/ })
 
   test('with a write at another server is shown', async ({ page, stack }) => {
     await put(stack.server(1), 'shared', 'first')
@@ -74,7 +74,7 @@ test('both servers are in the charts', async ({ page }) => {
 })
 
 test.describe('a server that crashes', () => {
-  test.use({ allowedConsole: [/ERR_INCOMPLETE_CHUNKED_ENCODING|50[234] \(/] })
+  test.use({ consoleMaySay: /ERR_INCOMPLETE_CHUNKED_ENCODING|50[234] \(/ })
 
   test('is not missed', async ({ page, stack }) => {
     await page.goto('/store')

@@ -19,7 +19,7 @@ function load(server: Server) {
 
 test.describe('load', () => {
   // The test reads what was drawn.
-  test.use({ allowedConsole: [/willReadFrequently/] })
+  test.use({ consoleMaySay: /willReadFrequently/ })
 
   test('shows up in the numbers and the charts', async ({ page, server }) => {
     await page.goto('/status')
@@ -65,7 +65,7 @@ test('readiness names its checks, and limits are readable', async ({ page }) => 
 })
 
 test.describe('a server that goes away', () => {
-  test.use({ allowedConsole: [/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/] })
+  test.use({ consoleMaySay: /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/ })
 
   test('leaves what is known, marked as old, and comes back', async ({ page, server }) => {
     await page.goto('/status')

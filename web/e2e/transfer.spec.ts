@@ -5,7 +5,7 @@ import type { Page } from '@playwright/test'
 import { APPEARANCES, expect, expectAccessible, setAppearance, test } from './fixtures'
 import { ADMIN_TOKEN, Server } from './server'
 
-test.use({ allowedConsole: [/net::ERR_|409 \(Conflict\)|422 \(Unprocessable/] })
+test.use({ consoleMaySay: /net::ERR_|409 \(Conflict\)|422 \(Unprocessable/ })
 
 /** Chromium would show a dialog of the system, which no test can answer. */
 const withoutPicker = (page: Page) =>
@@ -222,7 +222,7 @@ test('an import is cancelled between two pieces', async ({ page, server }) => {
 test.describe('with tokens', () => {
   test.use({
     serverOptions: ['--auth', 'tokens'],
-    allowedConsole: [/401 \(Unauthorized\)|403 \(Forbidden\)/],
+    consoleMaySay: /401 \(Unauthorized\)|403 \(Forbidden\)/,
   })
 
   test('a token that ends on the way is asked for again, and nothing is lost', async ({

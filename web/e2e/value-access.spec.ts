@@ -1,23 +1,16 @@
-import type { Page } from '@playwright/test'
-
-import { expect, test } from './fixtures'
+import { expect, signIn, test } from './fixtures'
 import { ValuePage } from './value'
 
 test.use({
   serverOptions: ['--auth', 'tokens'],
   // The list beside the value may be refused, too.
-  allowedConsole: [/401 \(Unauthorized\)|403 \(Forbidden\)|412 \(Precondition Failed\)/],
+  consoleMaySay: /401 \(Unauthorized\)|403 \(Forbidden\)|412 \(Precondition Failed\)/,
 })
-
-/** Comes with a token, as after a reload. */
-async function signedIn(page: Page, token: string) {
-  await page.addInitScript((token) => sessionStorage.setItem('kverse.token', token), token)
-}
 
 test('a token that may only read is offered only that', async ({ page, server }) => {
   await server.put('a/b', 'hello')
   const { token } = await server.token('reader', [{ verbs: ['read', 'list'], prefix: 'a/' }])
-  await signedIn(page, token)
+  await signIn(page, token)
   const value = new ValuePage(page)
   await value.open('a/b')
   await expect(value.editor).toHaveText('hello')
@@ -35,7 +28,7 @@ test('a token that may only write replaces what it cannot see, and creates', asy
 }) => {
   await server.put('drop/a', 'unseen')
   const { token } = await server.token('writer', [{ verbs: ['write'], prefix: 'drop/' }])
-  await signedIn(page, token)
+  await signIn(page, token)
   const value = new ValuePage(page)
   await value.open('drop/a')
   await expect(page.getByText('You may not read this key')).toBeVisible()
@@ -60,7 +53,7 @@ test('what was typed survives a token that ends, and the sign-in', async ({ page
   const scopes = [{ verbs: ['read', 'write', 'list'] }]
   const { id, token } = await server.token('first', scopes)
   const next = await server.token('next', scopes)
-  await signedIn(page, token)
+  await signIn(page, token)
   const value = new ValuePage(page)
   await value.open('note')
   await value.edit('typed with care')

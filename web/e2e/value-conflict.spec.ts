@@ -2,7 +2,7 @@ import { expect, test } from './fixtures'
 import { ValuePage } from './value'
 
 test.describe('somebody else was faster', () => {
-  test.use({ allowedConsole: [/404|409|412/] })
+  test.use({ consoleMaySay: /404|409|412/ })
 
   /** Both have written: what the person typed, and what is stored. */
   async function conflict(value: ValuePage, theirs: () => Promise<unknown>) {
@@ -116,7 +116,7 @@ test.describe('somebody else was faster', () => {
 })
 
 test.describe('what somebody else does is seen at once', () => {
-  test.use({ allowedConsole: [/404 \(Not Found\)/] })
+  test.use({ consoleMaySay: /404 \(Not Found\)/ })
 
   test('while the value is looked at', async ({ page, server }) => {
     await server.put('shared', 'before')
@@ -158,7 +158,7 @@ test.describe('what somebody else does is seen at once', () => {
 })
 
 test.describe('nothing that was typed is lost', () => {
-  test.use({ allowedConsole: [/413|429|ERR_(CONNECTION|EMPTY|INCOMPLETE)_/] })
+  test.use({ consoleMaySay: /413|429|ERR_(CONNECTION|EMPTY|INCOMPLETE)_/ })
 
   test('while the server is down; the retry is stored once', async ({ page, server }) => {
     await server.put('note', 'before')

@@ -173,7 +173,7 @@ test('a deleted key is put back as it was: value, type and remaining time', asyn
 })
 
 test.describe(() => {
-  test.use({ allowedConsole: [/412 \(Precondition Failed\)/] })
+  test.use({ consoleMaySay: /412 \(Precondition Failed\)/ })
 
   test('undo does not overwrite what somebody has created meanwhile', async ({ page, server }) => {
     await server.put('shared', 'mine')

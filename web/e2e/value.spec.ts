@@ -48,7 +48,7 @@ test('the keyboard gets into the editor and out of it', async ({ page, server })
 })
 
 test.describe('without the editor', () => {
-  test.use({ allowedConsole: [/CodeEditor/] })
+  test.use({ consoleMaySay: /CodeEditor/ })
 
   test('a plain field takes its place', async ({ page, server }) => {
     await page.route('**/assets/CodeEditor*', (route) => route.abort())
@@ -153,7 +153,7 @@ test.describe('a value of 20 MB', () => {
 })
 
 test.describe('a key that is not there, or no more', () => {
-  test.use({ allowedConsole: [/404 \(Not Found\)/] })
+  test.use({ consoleMaySay: /404 \(Not Found\)/ })
 
   test('a key that expires counts down, and says that it has expired', async ({ page, server }) => {
     await server.put('session', 'short', { ttl: '3s' })
@@ -209,7 +209,7 @@ test.describe('a key that is not there, or no more', () => {
 
 for (const appearance of APPEARANCES.filter(({ language }) => language === 'en')) {
   test.describe(`in the ${appearance.theme} theme`, () => {
-    test.use({ allowedConsole: [/404|412/] })
+    test.use({ consoleMaySay: /404|412/ })
 
     test.beforeEach(async ({ page, server }) => {
       await setAppearance(page, appearance)
