@@ -159,7 +159,7 @@ test.describe('a key that is not there, or no more', () => {
     await server.put('session', 'short', { ttl: '3s' })
     const value = new ValuePage(page)
     await value.open('session')
-    await expect(page.getByRole('definition').getByText('in 2 sec')).toBeVisible()
+    await expect(page.getByRole('definition').getByText('in 2s')).toBeVisible()
     await expect(page.getByText('This key has expired.')).toBeVisible()
     // What was there can still be read, and stored again.
     await expect(value.editor).toHaveText('short')

@@ -6,7 +6,7 @@ export type Bytes = Uint8Array<ArrayBuffer>
 /** What each write gives an entry. */
 export interface Stamp {
   version: string
-  /** When it ends, by the clock of this browser. */
+  /** When it ends, by the clock of the service: see `serverNow`. */
   expiresAt: number | undefined
 }
 
@@ -51,8 +51,6 @@ interface ReadOptions {
 const RAW = { Accept: 'application/octet-stream' }
 /** What the service says of bytes that nobody said more about. */
 const UNTYPED = 'application/octet-stream'
-/** Clocks that are this close are taken for equal. */
-const MAX_SKEW_MS = 5000
 
 /** The key stands in the query: a proxy, or the browser itself, would rewrite `..` and `//` in the path. */
 function address(key: string, parameters: Record<string, string> = {}): string {
@@ -135,7 +133,7 @@ function stampOf({ headers }: Response): Stamp {
   return {
     // A proxy that compresses makes the tag a weak one.
     version: /"(\d+)"/.exec(headers.get('ETag') ?? '')?.[1] ?? '',
-    expiresAt: expiresAt === null ? undefined : Date.parse(expiresAt) - skew(headers.get('Date')),
+    expiresAt: expiresAt === null ? undefined : Date.parse(expiresAt),
   }
 }
 
@@ -147,12 +145,6 @@ function factsOf(response: Response): Facts {
     size: length === null ? undefined : Number(length),
     contentType: headers.get('Content-Type') ?? UNTYPED,
   }
-}
-
-/** How far the clock of the service is ahead of ours. */
-function skew(date: string | null): number {
-  const ahead = date === null ? 0 : Date.parse(date) - Date.now()
-  return Math.abs(ahead) > MAX_SKEW_MS ? ahead : 0
 }
 
 async function readBody(

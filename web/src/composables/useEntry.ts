@@ -3,6 +3,7 @@ import { computed, ref, shallowRef, watch, type Ref } from 'vue'
 
 import { readEntry, readFacts, type Bytes, type Entry, type Facts, type Stamp } from '@/api/entry'
 import { ApiError } from '@/api/errors'
+import { serverNow } from '@/api/serverClock'
 import { onChangeGap, onKeyChange } from '@/stores/changes'
 import { useLoad } from './useLoad'
 
@@ -27,7 +28,7 @@ export function useEntry(key: string, mayRead: Readonly<Ref<boolean>>) {
     if (!(error instanceof ApiError && error.status === 404)) throw error
     const { expiresAt } = facts.value ?? {}
     if (!facts.value) gone.value = 'missing'
-    else gone.value = expiresAt !== undefined && expiresAt <= Date.now() ? 'expired' : 'deleted'
+    else gone.value = expiresAt !== undefined && expiresAt <= serverNow() ? 'expired' : 'deleted'
   }
 
   const value = useLoad(

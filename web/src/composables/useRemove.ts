@@ -3,6 +3,7 @@ import { useI18n } from 'vue-i18n'
 import { deleteEntry, putEntry, readEntry, type Entry, type Facts, type Put } from '@/api/entry'
 import { ApiError } from '@/api/errors'
 import { newIdempotencyKey } from '@/api/idempotency'
+import { serverNow } from '@/api/serverClock'
 import { publishChange } from '@/stores/changes'
 import { useSession } from '@/stores/session'
 import { useToasts } from '@/stores/toasts'
@@ -34,12 +35,13 @@ export function useRemove(key: string) {
   })
 
   function restore(entry: Entry) {
-    if (entry.expiresAt !== undefined && entry.expiresAt <= Date.now()) {
+    const now = serverNow()
+    if (entry.expiresAt !== undefined && entry.expiresAt <= now) {
       toasts.show(t('value.undoExpired', { key }), { tone: 'info' })
       return
     }
     const { bytes, contentType } = entry
-    const ttl = ttlUntil(entry.expiresAt)
+    const ttl = ttlUntil(entry.expiresAt, now)
     // Who has written the key in the meantime is not overwritten.
     return putBack({ key, bytes, contentType, ttl, precondition: 'absent' }, newIdempotencyKey())
   }

@@ -26,6 +26,6 @@ export function parseTtl(text: string): number | undefined {
 }
 
 /** What is left until then, for a write. */
-export function ttlUntil(time: number | undefined): string {
-  return time === undefined ? 'none' : `${Math.max(1, time - Date.now())}ms`
+export function ttlUntil(time: number | undefined, now: number): string {
+  return time === undefined ? 'none' : `${Math.max(1, time - now)}ms`
 }

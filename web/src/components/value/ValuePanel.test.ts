@@ -1,8 +1,9 @@
 import userEvent from '@testing-library/user-event'
 import { screen, waitFor, within } from '@testing-library/vue'
 import { HttpResponse } from 'msw'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 
+import { serverClockOffset, serverNow } from '@/api/serverClock'
 import type { Verb } from '@/stores/session'
 import { publishChange } from '@/stores/changes'
 import { useToasts } from '@/stores/toasts'
@@ -43,6 +44,14 @@ test('a small value is shown with its facts', async () => {
   expect(screen.getByText('5 bytes')).toBeVisible()
   expect(screen.getByText('text/plain')).toBeVisible()
   expect(screen.getByText('never')).toBeVisible()
+})
+
+test('what is left of an entry is told by the clock of the service', async () => {
+  serverClockOffset.value = 3_600_000
+  onTestFinished(() => void (serverClockOffset.value = 0))
+  entries.put('a', 'hello', { expiresAt: new Date(serverNow() + 7_200_000).toISOString() })
+  await open('a')
+  expect(await screen.findByText(/^in (2h 0m|1h 59m)$/)).toBeVisible()
 })
 
 test('a large value is loaded when it is asked for', async () => {
@@ -235,7 +244,7 @@ test('expiry is changed alone', async () => {
   await userEvent.selectOptions(within(dialog).getByLabelText('Expires'), 'In another time')
   await userEvent.type(within(dialog).getByLabelText('Time to live'), '1h')
   await userEvent.click(within(dialog).getByRole('button', { name: 'Save' }))
-  expect(await screen.findByText(/^in (1 hr|59 min)/)).toBeVisible()
+  expect(await screen.findByText(/^in (1h 0m|59m)/)).toBeVisible()
   expect(entries.count('PUT')).toBe(0)
 })
 
