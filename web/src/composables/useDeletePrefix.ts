@@ -3,7 +3,7 @@ import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 
 import { useLoad } from './useLoad'
 import { isAbort } from '@/api/errors'
-import { countKeys, deleteKeys, firstKeys } from '@/api/keys'
+import { countKeys, deleteKeys, fetchKeys } from '@/api/keys'
 
 const PREVIEW = 8
 const COUNT_EVERY_MS = 1000
@@ -11,17 +11,18 @@ const COUNT_EVERY_MS = 1000
 /** Deletes what begins with a prefix: how much that is, how far it got, and what was left when it was stopped. */
 export function useDeletePrefix(prefix: string) {
   const found = useLoad(async (signal) => {
-    const [count, keys] = await Promise.all([
+    const [counted, first] = await Promise.all([
       countKeys(prefix, signal),
-      firstKeys(prefix, PREVIEW, signal),
+      fetchKeys({ prefix, limit: PREVIEW }, signal),
     ])
-    return { count, keys }
+    return { count: counted.keys, keys: first.keys.map(({ key }) => key) }
   })
   const state = ref<'asking' | 'deleting' | 'stopped' | 'done'>('asking')
   const error = shallowRef<unknown>()
   const left = ref<number>()
   const reported = ref(0)
   let stopping = new AbortController()
+  const closing = new AbortController()
 
   /** How many are gone: what the service said, or what a count since then tells, which is known earlier. */
   const deleted = computed(() => {
@@ -45,7 +46,7 @@ export function useDeletePrefix(prefix: string) {
 
   async function count() {
     try {
-      left.value = await countKeys(prefix, new AbortController().signal)
+      left.value = (await countKeys(prefix, closing.signal)).keys
     } catch {
       left.value = undefined
     }
@@ -72,7 +73,10 @@ export function useDeletePrefix(prefix: string) {
   }
 
   const stop = () => stopping.abort()
-  onScopeDispose(stop)
+  onScopeDispose(() => {
+    stop()
+    closing.abort()
+  })
 
   return { found, state, error, left, deleted, run, stop }
 }

@@ -58,7 +58,7 @@ export function useExport() {
 
   async function estimate(prefix: string) {
     try {
-      total.value = await countKeys(prefix, stopping.signal)
+      total.value = (await countKeys(prefix, stopping.signal)).keys
     } catch {
       // The export itself tells what is wrong.
     }

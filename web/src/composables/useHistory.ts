@@ -2,7 +2,7 @@ import { computed, ref, shallowRef } from 'vue'
 
 import { usePolling } from './usePolling'
 import { api, data } from '@/api/client'
-import { append, combine, type ServerHistory } from '@/api/history'
+import { append, combine, type ServerHistory } from '@/status/history'
 
 const POLL_MS = 5000
 /** A server that has not answered for longer may be gone: behind a balancer, the answers are those of each in turn. */

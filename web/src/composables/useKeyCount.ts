@@ -1,12 +1,9 @@
 import { useThrottleFn } from '@vueuse/core'
 
-import { api, data } from '@/api/client'
-import type { components } from '@/api/schema'
+import { countKeys } from '@/api/keys'
 import { onChangeGap, onKeyChange } from '@/stores/changes'
 
 import { useLoad } from './useLoad'
-
-type CountResponse = components['schemas']['CountResponse']
 
 /** The service counts so far and lets us ask on; we do not ask for ever. */
 const MAX_REQUESTS = 50
@@ -19,18 +16,9 @@ export function useKeyCount(prefix: () => string) {
   const { data: count, reload } = useLoad(
     async (signal) => {
       const [counted, started] = [prefix(), performance.now()]
-      let [keys, cursor] = [0, undefined as string | undefined]
-      for (let request = 0; request < MAX_REQUESTS; request++) {
-        const query = { prefix: counted || undefined, count: true, cursor }
-        const answer = (await data(
-          api.GET('/keys', { params: { query }, signal }),
-        )) as CountResponse
-        keys += answer.count
-        cursor = answer.cursor ?? undefined
-        if (cursor === undefined) break
-      }
+      const found = await countKeys(counted, signal, MAX_REQUESTS)
       tookMs = performance.now() - started
-      return { prefix: counted, keys, more: cursor !== undefined }
+      return { prefix: counted, ...found }
     },
     { watch: prefix },
   )

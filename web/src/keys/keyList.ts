@@ -1,5 +1,5 @@
+import { fetchKeys, type KeyPage } from '@/api/keys'
 import { compareBytes } from './byteOrder'
-import { fetchKeys, type KeyPage } from './keyPage'
 import { DELIMITER, folderOf, folderRow, KeyRows, rowsOf, type KeyRow, type Range } from './keyRows'
 
 /** A browser makes no element of more than 33.5 million pixels: this many rows of 32 pixels end below that. */

@@ -1,5 +1,4 @@
-import type { components } from '@/api/schema'
-
+import type { KeyPage } from '@/api/keys'
 import { compareBytes } from './byteOrder'
 
 /** What folders end with. */
@@ -47,7 +46,7 @@ export function folderRow(name: string): KeyRow {
   return { name, folder: true, size: 0, contentType: '', expiresAt: Infinity }
 }
 
-function keyRow(key: components['schemas']['KeyResponse']): KeyRow {
+function keyRow(key: KeyPage['keys'][number]): KeyRow {
   return {
     name: key.key,
     folder: false,
@@ -58,7 +57,7 @@ function keyRow(key: components['schemas']['KeyResponse']): KeyRow {
 }
 
 /** The keys and folders of a page, which the service answers apart, in one order. */
-export function rowsOf(page: components['schemas']['KeysResponse']): KeyRow[] {
+export function rowsOf(page: KeyPage): KeyRow[] {
   const rows = [...page.keys.map(keyRow), ...page.common_prefixes.map(folderRow)]
   return rows.sort((a, b) => compareBytes(a.name, b.name))
 }

@@ -1,4 +1,0 @@
-/** A word of a POSIX shell, whatever it contains. */
-export function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
-}
