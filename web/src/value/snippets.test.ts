@@ -2,9 +2,11 @@ import { execFileSync } from 'node:child_process'
 
 import { expect, test } from 'vitest'
 
-import { rustLiteral, shellQuote, snippets, TOOLS } from './snippets'
+import { shellQuote } from './shell'
+import { rustLiteral, snippets, TOOLS } from './snippets'
 
 const KEYS = [
+  '',
   'plain',
   "it's",
   `'"\`$HOME$(id)\\`,

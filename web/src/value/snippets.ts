@@ -1,14 +1,11 @@
+import { shellQuote } from './shell'
+
 export const TOOLS = ['curl', 'cli', 'rust'] as const
 export type Tool = (typeof TOOLS)[number]
 
 export interface Snippets {
   get: string
   put: string
-}
-
-/** Quotes for a POSIX shell. */
-export function shellQuote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /** A Rust string literal. What cannot be seen is escaped: the compiler refuses some of it, and people should. */

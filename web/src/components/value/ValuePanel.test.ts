@@ -254,7 +254,7 @@ test('commands of each tool are offered', async () => {
   await click('Copy as…')
   expect(screen.getByRole('group', { name: 'Read' })).toHaveTextContent(/^curl -f/)
   await userEvent.click(screen.getByLabelText('kverse-cli'))
-  expect(screen.getByRole('group', { name: 'Write' })).toHaveTextContent(/put .* -- 'a' @value$/)
+  expect(screen.getByRole('group', { name: 'Write' })).toHaveTextContent(/put .* -- a @value$/)
   await userEvent.click(screen.getByLabelText('Rust'))
   expect(screen.getByRole('group', { name: 'Read' })).toHaveTextContent(/^use kverse_core/)
 })
