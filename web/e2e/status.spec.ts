@@ -107,7 +107,7 @@ test('the home page leads to a key, and its commands are for this address', asyn
   await expect(page.getByText(`curl ${server.url}/kv/greeting`)).toBeVisible()
   await expect(page.getByText(`export KVERSE_STORE=${server.url}`)).toBeVisible()
   await expect(page.getByText('Ready', { exact: true })).toBeVisible()
-  await page.getByLabel('Look up a key').fill('a key/with ü')
+  await page.getByRole('searchbox', { name: 'Key or its beginning' }).fill('a key/with ü')
   await page.getByRole('button', { name: 'Look up' }).click()
   await expect(page.getByText('found me')).toBeVisible()
 })

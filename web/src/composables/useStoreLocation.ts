@@ -33,6 +33,8 @@ export function useStoreLocation() {
     list: (prefix: string, replace = false) => go({ prefix: prefix || undefined }, replace),
     show: (view: ListView) => go({ view: view === 'list' ? 'list' : undefined }),
     open: (key: string) => go({ key, new: undefined }),
+    /** Opens a key from elsewhere, beside the list of what begins like it. */
+    lookUp: (text: string) => go({ prefix: text, key: text, new: undefined }),
     create: () => go({ key: undefined, new: null }),
     close: () => go({ key: undefined, new: undefined }),
   }

@@ -43,10 +43,13 @@ beforeEach(() => {
 
 test('a key is looked up on the store page', async () => {
   const { router } = await renderApp(HomeView)
-  await userEvent.type(screen.getByLabelText('Look up a key'), 'a/b c{Enter}')
+  await userEvent.type(
+    screen.getByRole('searchbox', { name: 'Key or its beginning' }),
+    'a/b c{Enter}',
+  )
   await expect
     .poll(() => router.currentRoute.value.fullPath, { timeout: 5000 })
-    .toBe('/store?key=a/b+c')
+    .toBe('/store?prefix=a/b+c&key=a/b+c')
 })
 
 test('it says how many keys there are, and whether the service works', async () => {
@@ -62,7 +65,7 @@ test('who may not monitor sees no numbers', async () => {
     ),
   )
   await renderApp(HomeView)
-  expect(screen.getByLabelText('Look up a key')).toBeVisible()
+  expect(screen.getByRole('searchbox', { name: 'Key or its beginning' })).toBeVisible()
   expect(screen.queryByText('Requests per second')).toBeNull()
 })
 
