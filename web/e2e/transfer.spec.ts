@@ -219,6 +219,26 @@ test('an import is cancelled between two pieces', async ({ page, server }) => {
   expect(counted.count).toBeLessThan(100_000)
 })
 
+test('an import is not left without a question', async ({ page }) => {
+  await page.route('/import?*', () => undefined)
+  await page.goto('/transfer')
+  await choose(page, lines('k/', 1))
+  await startImport(page)
+  await page.getByRole('link', { name: 'Status' }).click()
+  await expect(page.getByRole('dialog')).toContainText('Leave during the import?')
+  await expectAccessible(page)
+  await page.getByRole('button', { name: 'Stay', exact: true }).click()
+  const question = page.waitForEvent('dialog')
+  const closing = page.close({ runBeforeUnload: true })
+  const dialog = await question
+  expect(dialog.type()).toBe('beforeunload')
+  await dialog.dismiss()
+  await closing
+  await page.getByRole('link', { name: 'Status' }).click()
+  await page.getByRole('button', { name: 'Stop and leave' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Status' })).toBeVisible()
+})
+
 test.describe('with tokens', () => {
   test.use({
     serverOptions: ['--auth', 'tokens'],

@@ -1,9 +1,12 @@
 import { useEventListener } from '@vueuse/core'
-import { ref, type Ref } from 'vue'
+import { onScopeDispose, ref, watch, type Ref } from 'vue'
 import { onBeforeRouteLeave, onBeforeRouteUpdate } from 'vue-router'
 
-/** Asks before the person leaves something unsaved behind: by a link, the back button, or by closing the page. */
-export function useUnsaved(unsaved: Readonly<Ref<boolean>>, stays: (to: Address) => boolean) {
+/** Asks before the person leaves something unsaved or unfinished behind: by a link, the back button, or by closing the page. */
+export function useUnsaved(
+  unsaved: Readonly<Ref<boolean>>,
+  stays: (to: Address) => boolean = () => true,
+) {
   const asking = ref(false)
   let answer: ((leave: boolean) => void) | undefined
 
@@ -18,6 +21,10 @@ export function useUnsaved(unsaved: Readonly<Ref<boolean>>, stays: (to: Address)
     answer?.(leave)
     answer = undefined
   }
+
+  // What was asked about was done meanwhile: nothing is left behind.
+  watch(unsaved, (unsaved) => asking.value && !unsaved && settle(true))
+  onScopeDispose(() => settle(true))
 
   onBeforeRouteLeave(() => !unsaved.value || ask())
   onBeforeRouteUpdate((to) => !unsaved.value || stays(to) || ask())

@@ -1,12 +1,15 @@
 import userEvent from '@testing-library/user-event'
-import { screen, within } from '@testing-library/vue'
+import { screen, waitFor, within } from '@testing-library/vue'
 import { HttpResponse } from 'msw'
-import { beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 
+import { onPage } from '@/testing/page'
 import { problem } from '@/testing/problem'
 import { renderApp } from '@/testing/render'
 import { http, server } from '@/testing/server'
 import TransferView from '@/views/TransferView.vue'
+
+const Page = onPage(TransferView)
 
 const LIMITS = {
   max_batch_bytes: 1 << 24,
@@ -40,9 +43,10 @@ function serveImport(refuse: (lines: string[], request: number) => Response | un
 }
 
 async function importFile(content: string) {
-  await renderApp(TransferView, { url: '/transfer' })
+  const view = await renderApp(Page, { url: '/transfer' })
   await userEvent.upload(screen.getByLabelText('Choose a file'), file(content))
   await userEvent.click(screen.getByRole('button', { name: 'Import' }))
+  return view
 }
 
 const outcome = () => screen.getByRole('region', { name: 'Import' })
@@ -94,8 +98,45 @@ test('a service that asks to wait is waited for', async () => {
   expect(got).toHaveLength(3)
 })
 
+/** A service that takes its time to import. */
+function serveSlowImport() {
+  let finish = () => {}
+  const finished = new Promise<void>((resolve) => (finish = resolve))
+  server.use(
+    http.post('/import', async ({ response }) => {
+      await finished
+      return response(200).json(report(1))
+    }),
+  )
+  return finish
+}
+
+const isWarned = () => !window.dispatchEvent(new Event('beforeunload', { cancelable: true }))
+
+test('leaving during an import asks first, and stops it only if that is wanted', async () => {
+  onTestFinished(serveSlowImport())
+  const { router } = await importFile(line('a'))
+  expect(isWarned()).toBe(true)
+  void router.push('/')
+  await userEvent.click(await screen.findByRole('button', { name: 'Stay' }))
+  expect(router.currentRoute.value.name).toBe('transfer')
+  void router.push('/')
+  await userEvent.click(await screen.findByRole('button', { name: 'Stop and leave' }))
+  await waitFor(() => expect(router.currentRoute.value.name).toBe('home'))
+})
+
+test('an import that is done while it is asked keeps nobody', async () => {
+  const finish = serveSlowImport()
+  const { router } = await importFile(line('a'))
+  void router.push('/')
+  expect(await screen.findByText('Leave during the import?')).toBeVisible()
+  finish()
+  await waitFor(() => expect(router.currentRoute.value.name).toBe('home'))
+  expect(isWarned()).toBe(false)
+})
+
 test('what a check finds is listed by line, up to a hundred', async () => {
-  await renderApp(TransferView, { url: '/transfer' })
+  await renderApp(Page, { url: '/transfer' })
   const bad = 'bad\n'.repeat(150)
   await userEvent.upload(screen.getByLabelText('Choose a file'), file(line('a') + bad))
   await userEvent.click(screen.getByRole('button', { name: 'Check the file' }))
@@ -112,7 +153,7 @@ test('who may do neither is told what is missing', async () => {
       response(200).json({ token: null, scopes: [{ verbs: ['list'] }] }),
     ),
   )
-  await renderApp(TransferView, { url: '/transfer' })
+  await renderApp(Page, { url: '/transfer' })
   expect(screen.getByText(/does not allow exports/)).toBeVisible()
   expect(screen.getByText(/does not allow imports/)).toBeVisible()
 })
@@ -139,7 +180,7 @@ function serveExport(body: (controller: ReadableStreamDefaultController) => void
 }
 
 async function startExport() {
-  await renderApp(TransferView, { url: '/transfer' })
+  await renderApp(Page, { url: '/transfer' })
   const card = screen.getByRole('region', { name: 'Export' })
   await userEvent.click(within(card).getByRole('button', { name: 'Export' }))
 }
