@@ -164,7 +164,7 @@ test('a bad line stops an import, which goes on without it', async ({ page, serv
   expect(await server.get('c000000')).toBe('x')
 })
 
-test('a check lists every bad line and sends nothing', async ({ page, server }) => {
+test('a check lists every bad line and sends nothing', async ({ page }) => {
   const bad = [
     'no json',
     '{"key":""}',
@@ -173,7 +173,9 @@ test('a check lists every bad line and sends nothing', async ({ page, server }) 
   ]
   await page.goto('/transfer')
   const sent: string[] = []
-  page.on('request', (request) => sent.push(`${request.method()} ${request.url()}`))
+  page.on('request', (request) => {
+    if (request.method() !== 'GET') sent.push(`${request.method()} ${request.url()}`)
+  })
   await choose(page, `${lines('a', 1)}${bad.join('\n')}\n${lines('a', 1)}`)
   await page.getByRole('button', { name: 'Check the file' }).click()
   await expect(page.getByText('4 lines cannot be imported.')).toBeVisible()
@@ -184,7 +186,7 @@ test('a check lists every bad line and sends nothing', async ({ page, server }) 
     /^4The field “extra” is not known/,
     /^5“value_base64” is not Base64/,
   ])
-  expect(sent).toEqual([`GET ${server.url}/limits`])
+  expect(sent).toEqual([])
 })
 
 test('a key that exists is overwritten, kept, or stops the import', async ({ page, server }) => {

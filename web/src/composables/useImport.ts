@@ -1,7 +1,7 @@
-import { promiseTimeout } from '@vueuse/core'
 import { computed, onScopeDispose, reactive, ref, shallowRef } from 'vue'
 
 import { ApiError, isAbort } from '@/api/errors'
+import { pause } from '@/api/pause'
 import { importLines, type ImportReport, type OnConflict } from '@/api/transfer'
 import { lineEnd, lineStart, LineTooLong, readChunk, type Chunk } from '@/transfer/chunks'
 import { useLimits } from '@/stores/limits'
@@ -18,7 +18,7 @@ const MAX_WAIT_SECONDS = 60
 /** What is wrong with a line, and not with the service. */
 const LINE_CODES = new Set(['invalid_input', 'too_large', 'conflict'])
 
-export interface ImportOptions {
+interface ImportOptions {
   prefix: string
   on_conflict: OnConflict
 }
@@ -41,20 +41,23 @@ export function useImport() {
       error.value instanceof LineTooLong ||
       (problem(error.value)?.import?.error !== undefined && LINE_CODES.has(code.value ?? '')),
   )
+  /** Ends the piece under way. */
   let stopping = new AbortController()
-  let cancelled = false
+  /** Keeps the next piece from being sent. */
+  let cancelling = new AbortController()
 
   async function run(file: File, options: ImportOptions) {
     stopping = new AbortController()
-    cancelled = false
+    cancelling = new AbortController()
+    const { signal: cancelled } = cancelling
     state.value = 'running'
     error.value = undefined
     unknown.value = 0
     try {
       const maxLine = maxLineBytes(await limits.load())
-      while (position.bytes < file.size && !cancelled) {
+      while (position.bytes < file.size && !cancelled.aborted) {
         const chunk = await readChunk(file, position.bytes, { size: CHUNK_BYTES, maxLine })
-        await send(chunk, options)
+        await send(chunk, options, cancelled)
       }
       state.value = position.bytes < file.size ? 'stopped' : 'done'
     } catch (thrown) {
@@ -63,19 +66,21 @@ export function useImport() {
     }
   }
 
-  async function send(chunk: Chunk, options: ImportOptions) {
+  async function send(chunk: Chunk, options: ImportOptions, cancelled: AbortSignal) {
     for (let waits = 0; ; waits++) {
       try {
         add(await importLines(chunk.bytes, options, stopping.signal))
         advance(chunk.lines, chunk.end - position.bytes)
         return
       } catch (thrown) {
-        const seconds = waits < MAX_WAITS && !cancelled ? toWait(thrown) : Infinity
+        const seconds = waits < MAX_WAITS ? toWait(thrown) : Infinity
         if (seconds > MAX_WAIT_SECONDS) {
           settle(chunk, thrown)
           throw thrown
         }
-        await promiseTimeout(seconds * 1000)
+        // Of a piece that the service asks to send later, nothing was stored.
+        await pause(seconds * 1000, cancelled)
+        if (cancelled.aborted) return
       }
     }
   }
@@ -114,21 +119,24 @@ export function useImport() {
 
   /** Stops after the piece under way, if that does not take too long. */
   function cancel() {
-    cancelled = true
+    cancelling.abort()
     const mine = stopping
     setTimeout(() => mine.abort(), GRACE_MS)
   }
 
   function reset() {
-    stopping.abort()
-    cancelled = true
+    end()
     state.value = 'idle'
     error.value = undefined
     unknown.value = 0
     Object.assign(report, { imported: 0, skipped: 0, expired: 0 })
     Object.assign(position, { line: 1, bytes: 0 })
   }
-  onScopeDispose(() => stopping.abort())
+  function end() {
+    cancelling.abort()
+    stopping.abort()
+  }
+  onScopeDispose(end)
 
   return { state, report, position, unknown, error, code, atLine, run, skipLine, cancel, reset }
 }

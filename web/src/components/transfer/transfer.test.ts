@@ -98,6 +98,17 @@ test('a service that asks to wait is waited for', async () => {
   expect(got).toHaveLength(3)
 })
 
+test('an import that waits is cancelled at once, and nothing of the piece is in doubt', async () => {
+  const busy = problem(429, 'too_many_requests', {}, { 'Retry-After': '30' })
+  const got = serveImport(() => busy.clone())
+  await importFile(line('a'))
+  await waitFor(() => expect(got).toHaveLength(1))
+  await userEvent.click(screen.getByRole('button', { name: 'Cancel' }))
+  expect(await screen.findByText('The import was cancelled.')).toBeVisible()
+  expect(outcome()).toHaveTextContent('Nothing after that was stored.')
+  expect(got).toHaveLength(1)
+})
+
 /** A service that takes its time to import. */
 function serveSlowImport() {
   let finish = () => {}
