@@ -3,7 +3,7 @@ import { onScopeDispose, ref, shallowRef, watch, type WatchSource } from 'vue'
 import { ApiError, isAbort } from '@/api/errors'
 import { useSession } from '@/stores/session'
 
-export interface LoadOptions {
+interface LoadOptions {
   /** Loads again when one of these changes. */
   watch?: WatchSource<unknown> | WatchSource<unknown>[]
   /** Loads at once, not only on `reload()`. @default true */
@@ -21,8 +21,11 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, options: L
   const error = shallowRef<unknown>()
   const loading = ref(false)
   let current: AbortController | undefined
+  let over = false
 
   async function reload() {
+    // Whoever throttles may call when the component is gone.
+    if (over) return
     current?.abort()
     const mine = new AbortController()
     current = mine
@@ -58,6 +61,9 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, options: L
   )
   if (options.watch) watch(options.watch, reload)
   if (options.immediate !== false) void reload()
-  onScopeDispose(cancel)
+  onScopeDispose(() => {
+    over = true
+    cancel()
+  })
   return { data, error, loading, reload, cancel }
 }
