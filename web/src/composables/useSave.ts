@@ -1,4 +1,4 @@
-import { ref, shallowRef } from 'vue'
+import { onScopeDispose, ref, shallowRef } from 'vue'
 
 import {
   putEntry,
@@ -63,7 +63,11 @@ export function useSave() {
     return (await run(put)) ? stored : undefined
   }
 
-  return { save, cancel: () => current?.abort(), sent, conflict, error, running }
+  const cancel = () => current?.abort()
+  // Who gives up the form does not want what is on its way.
+  onScopeDispose(cancel)
+
+  return { save, cancel, sent, conflict, error, running }
 }
 
 /** Whether a retry may find that the write is done already. */

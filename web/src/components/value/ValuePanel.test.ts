@@ -1,7 +1,7 @@
 import userEvent from '@testing-library/user-event'
 import { screen, waitFor, within } from '@testing-library/vue'
 import { HttpResponse } from 'msw'
-import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 
 import { serverClockOffset, serverNow } from '@/api/serverClock'
 import type { Verb } from '@/stores/session'
@@ -203,6 +203,19 @@ test('leaving asks first, and discards only if that is wanted', async () => {
   expect(await screen.findByRole('button', { name: 'Edit' })).toBeVisible()
   expect(entries.text('a')).toBe('one')
   expect(router.currentRoute.value.query.key).toBe('a')
+})
+
+test('what is given up while it is saved is not stored', async () => {
+  entries.put('a', 'one')
+  await open('a')
+  await click('Edit')
+  write(await findEditor('Value'), 'typed')
+  const abort = vi.spyOn(XMLHttpRequest.prototype, 'abort')
+  server.use(http.put('/kv', () => new Promise(() => undefined)))
+  await click('Save')
+  await click('Cancel')
+  await click('Discard')
+  expect(abort).toHaveBeenCalledOnce()
 })
 
 test('another key is not opened over what is not saved', async () => {
