@@ -8,7 +8,7 @@ import { onChangeGap, onKeyChange } from '@/stores/changes'
 import { useLoad } from './useLoad'
 
 /** Larger values are loaded when they are asked for. */
-export const SMALL_BYTES = 256 * 1024
+const SMALL_BYTES = 256 * 1024
 /** A key that changes all the time is read this often. */
 const REREAD_MS = 500
 
@@ -86,14 +86,17 @@ export function useEntry(key: string, mayRead: Readonly<Ref<boolean>>) {
     }
   })
 
-  /** Takes over what we wrote, without asking for it. */
+  /** Takes over what we wrote, without asking for it. What was asked for before may be answered with what was there. */
   function wrote(written: Stamp | Entry) {
+    head.cancel()
     gone.value = undefined
     if ('bytes' in written) {
+      value.cancel()
       facts.value = written
       bytes.value = written.bytes
     } else if (facts.value) {
       facts.value = { ...facts.value, ...written }
+      if (value.loading.value) void value.reload()
     }
   }
 
