@@ -1,4 +1,5 @@
 import { request } from './client'
+import { NetworkError } from './errors'
 import { uploading } from './upload'
 
 export type Bytes = Uint8Array<ArrayBuffer>
@@ -85,7 +86,9 @@ export async function readEntry(key: string, options: ReadOptions = {}): Promise
   const { signal, progress } = options
   const response = await request(address(key), { headers: RAW, signal, cache: 'no-store' })
   const facts = factsOf(response)
-  const bytes = await readBody(response, facts.size, progress)
+  const bytes = await readBody(response, facts.size, progress).catch((cause: unknown) => {
+    throw signal?.aborted ? cause : new NetworkError({ cause })
+  })
   return { ...facts, size: bytes.length, bytes }
 }
 
