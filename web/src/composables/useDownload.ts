@@ -1,6 +1,7 @@
 import { ref } from 'vue'
 
 import { readEntry, type Bytes, type Facts } from '@/api/entry'
+import { saveFile } from '@/transfer/saveFile'
 import { fileNameOf } from '@/value/fileName'
 import { useAction } from './useAction'
 
@@ -14,17 +15,10 @@ export function useDownload(key: string) {
     const { signal } = (current = new AbortController())
     const progress = (count: number) => (received.value = count)
     const entry = loaded ? { ...facts, bytes: loaded } : await readEntry(key, { signal, progress })
-    saveAs(fileNameOf(key, entry.contentType), entry.bytes)
+    // Without its type: the browser must not open what it saves.
+    const content = new Blob([entry.bytes], { type: 'application/octet-stream' })
+    saveFile(fileNameOf(key, entry.contentType), content)
   })
 
   return { download: run, cancel: () => current?.abort(), received, error, running }
-}
-
-/** Bytes without a type: the browser must not open what it saves. */
-function saveAs(name: string, bytes: Bytes) {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }))
-  link.download = name
-  link.click()
-  URL.revokeObjectURL(link.href)
 }

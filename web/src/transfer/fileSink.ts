@@ -1,3 +1,5 @@
+import { saveFile } from './saveFile'
+
 /** Where a file is written to, piece by piece. Nothing is left of one that is aborted. */
 export interface FileSink {
   write(piece: Uint8Array<ArrayBuffer>): Promise<void>
@@ -37,12 +39,7 @@ class Download implements FileSink {
 
   async close() {
     this.gather()
-    const link = document.createElement('a')
-    link.href = URL.createObjectURL(new Blob(this.parts, { type: TYPE }))
-    link.download = this.name
-    link.click()
-    // The browser has begun to save it by then.
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
+    saveFile(this.name, new Blob(this.parts, { type: TYPE }))
     await this.abort()
   }
 
