@@ -1,7 +1,12 @@
 import { request } from './client'
-import { ApiError } from './errors'
+import { ApiError, type Problem } from './errors'
 import { readEvents, type ServerEvent } from './events'
-import type { KeyChange } from '@/stores/changes'
+/** A key that was changed: by this page or, as the feed of changes tells, by someone else. */
+export interface KeyChange {
+  event: 'put' | 'delete' | 'expire'
+  key: string
+  version: string
+}
 
 export interface FeedChange extends KeyChange {
   /** Where the feed goes on after it. */
@@ -10,7 +15,7 @@ export interface FeedChange extends KeyChange {
 
 /** The service says something every 15 seconds by default. A connection that is silent for longer may be dead. */
 const SILENCE_MS = 60_000
-const KINDS: readonly string[] = ['put', 'delete', 'expire'] satisfies KeyChange['event'][]
+const KINDS: readonly KeyChange['event'][] = ['put', 'delete', 'expire']
 
 /**
  * What is told by one connection: positions, some with a change. Ends when the service ends it; throws when the
@@ -48,13 +53,14 @@ export async function* readFeed(
 }
 
 function change({ event, id = '', data }: ServerEvent): FeedChange | undefined {
-  if (data === undefined || !KINDS.includes(event)) return undefined
-  const { key, version } = JSON.parse(data)
-  return { event: event as KeyChange['event'], key, version, position: id }
+  const kind = KINDS.find((kind) => kind === event)
+  if (data === undefined || kind === undefined) return undefined
+  const { key, version }: Omit<KeyChange, 'event'> = JSON.parse(data)
+  return { event: kind, key, version, position: id }
 }
 
 /** Why the service ends the stream: the last thing that it says. */
 function failure({ data = '{}' }: ServerEvent): ApiError {
-  const problem = JSON.parse(data)
-  return new ApiError(problem.status ?? 500, problem.detail ?? '', problem)
+  const problem: Problem = { status: 500, detail: '', ...JSON.parse(data) }
+  return new ApiError(problem.status, problem.detail, problem)
 }

@@ -1,8 +1,9 @@
 import { useDebounceFn, useEventListener } from '@vueuse/core'
 import { computed, triggerRef, watch } from 'vue'
 
+import type { KeyChange } from '@/api/changeFeed'
 import { KeyList, type KeyQuery } from '@/keys/keyList'
-import { onChangeGap, onKeyChange, type KeyChange } from '@/stores/changes'
+import { onChangeGap, onKeyChange } from '@/stores/changes'
 import { useLimits } from '@/stores/limits'
 
 import { useAction } from './useAction'

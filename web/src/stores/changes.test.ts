@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { effectScope } from 'vue'
 
-import { onKeyChange, publishChange, type KeyChange } from './changes'
+import type { KeyChange } from '@/api/changeFeed'
+import { onKeyChange, publishChange } from './changes'
 
 it('tells of changes until the listener is gone', () => {
   const heard: KeyChange[] = []

@@ -1,11 +1,6 @@
 import { createEventHook } from '@vueuse/core'
 
-/** A key that was changed: by this page or, as the feed of changes tells, by someone else. */
-export interface KeyChange {
-  event: 'put' | 'delete' | 'expire'
-  key: string
-  version: string
-}
+import type { KeyChange } from '@/api/changeFeed'
 
 const changes = createEventHook<KeyChange>()
 const gaps = createEventHook()
