@@ -5,7 +5,7 @@ import { computed, watch, type ShallowRef } from 'vue'
 import type { KeyList } from '@/keys/keyList'
 
 /** All rows are equally high, in pixels. See `MAX_ROWS`. */
-export const ROW_HEIGHT = 32
+const ROW_HEIGHT = 32
 const OVERSCAN = 12
 
 /**

@@ -1,6 +1,6 @@
 import { HttpResponse } from 'msw'
 
-import type { components } from '@/api/schema'
+import { problem } from './problem'
 import { http } from './server'
 
 interface Stored {
@@ -8,13 +8,6 @@ interface Stored {
   version: number
   type: string
   expiresAt?: string
-}
-
-type Problem = components['schemas']['Problem']
-
-function problem(status: number, code: Problem['code'], more: Partial<Problem> = {}) {
-  const body: Problem = { type: 'about:blank', title: code, status, code, detail: code, ...more }
-  return HttpResponse.json(body, { status })
 }
 
 /** What the mocked service stores, with versions and preconditions, and what it was asked. */

@@ -1,4 +1,5 @@
 import type { Limits } from '@/stores/limits'
+import { byteLength } from '@/value/text'
 
 /** What is wrong with a line: the name of a message, and what it says. */
 export interface Fault {
@@ -19,7 +20,6 @@ const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?Z$/
 const MAX_VERSION = 2n ** 64n
 
 const fault = (reason: string, values: Fault['values'] = {}): Fault => ({ reason, values })
-const bytesOf = (text: string) => new TextEncoder().encode(text).length
 const isText = (value: unknown): value is string =>
   typeof value === 'string' && !/\p{Surrogate}/u.test(value)
 
@@ -64,7 +64,7 @@ function faultOfKey(key: unknown, { prefix, limits }: Rules): Fault | undefined 
   if (key === undefined) return fault('noKey')
   if (!isText(key)) return fault('notText', { field: 'key' })
   if (key === '' || key.includes('\0')) return fault('badKey')
-  const actual = bytesOf(key)
+  const actual = byteLength(key)
   if (actual > limits.max_key_bytes) {
     return fault('keyTooLong', { limit: limits.max_key_bytes, actual })
   }
@@ -78,7 +78,7 @@ function faultOfValue(entry: Record<string, unknown>, limits: Limits): Fault | u
   if (base64 !== null && !(isText(base64) && BASE64.test(base64))) return fault('notBase64')
   const actual =
     typeof value === 'string'
-      ? bytesOf(value)
+      ? byteLength(value)
       : ((base64 as string).length / 4) * 3 - (/=*$/.exec(base64 as string)?.[0].length ?? 0)
   if (actual > limits.max_value_bytes) {
     return fault('valueTooLarge', { limit: limits.max_value_bytes, actual })

@@ -6,7 +6,7 @@ export type View = 'text' | 'json' | 'image' | 'hex'
 /** Up to this much is parsed to find out whether it is JSON. */
 const MAX_JSON_CHARACTERS = 2 * 1024 * 1024
 
-export function isImageType(contentType: string): boolean {
+function isImageType(contentType: string): boolean {
   return /^\s*image\//i.test(contentType)
 }
 
