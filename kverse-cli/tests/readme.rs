@@ -68,7 +68,8 @@ fn its_commands_work() {
     assert_eq!(copy, [0x89, b'P', 0, 0xff]);
 }
 
-/// Whether a file has this test: a function, what a macro or a list makes one of, or a fault by its name as a type.
+/// Whether a file has this test: a function, what a macro or a list makes one of, a fault by its name as a
+/// type, or a test in a browser by its title.
 fn has_test(text: &str, name: &str) -> bool {
     let words = name.split('_').map(|word| {
         let (first, rest) = word.split_at(1);
@@ -81,6 +82,7 @@ fn has_test(text: &str, name: &str) -> bool {
         format!("    {name}: "),
         format!("(\"{name}\", "),
         format!("    Self::{variant},"),
+        format!("test('{name}'"),
     ]
     .iter()
     .any(|declaration| text.contains(declaration))
