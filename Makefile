@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test histories openapi fmt lint doc bench bench-core advisories setup dashboard clean
+.PHONY: help run test histories openapi fuzz fmt lint doc bench bench-core advisories setup dashboard clean
 
 # How `run` builds (release or dev) and what it passes to the server, for example ARGS="--listen 127.0.0.1:9000".
 PROFILE ?= release
@@ -24,18 +24,18 @@ test: setup ## run every check and test; ends with "N passed, N failed"
 histories: setup ## let random faults happen to real servers for HOURS=1 and check what clients see
 	cargo test --locked --release -p kverse-server --all-features --test histories -- --hours $(HOURS)
 
-openapi: ## write kverse-server/openapi.json from the handlers, and the dashboard's types from it
+openapi: web/node_modules/.package-lock.json ## write kverse-server/openapi.json from the handlers, and the dashboard's types from it
 	UPDATE_OPENAPI=1 cargo test --locked -p kverse-server --all-features --lib openapi::tests::the_committed_document
 	npm --prefix web run api
 
 fuzz: ## look for bad input with each fuzz target for FUZZ_SECONDS=60 (needs the nightly compiler and cargo-fuzz)
 	@ops/scripts/fuzz.sh "$(FUZZ_SECONDS)"
 
-fmt: ## format the code
+fmt: web/node_modules/.package-lock.json ## format the code
 	cargo fmt --all
 	npm --prefix web run format
 
-lint: ## check format, lints and scripts, without running tests
+lint: web/node_modules/.package-lock.json ## check format, lints and scripts, without running tests
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	npm --prefix web run lint
