@@ -1,6 +1,7 @@
 import { request } from './client'
 import { ApiError, type Problem } from './errors'
 import { readEvents, type ServerEvent } from './events'
+
 /** A key that was changed: by this page or, as the feed of changes tells, by someone else. */
 export interface KeyChange {
   event: 'put' | 'delete' | 'expire'

@@ -72,12 +72,8 @@ export async function readFacts(
   const { signal, known } = options
   const headers = known === undefined ? RAW : { ...RAW, 'If-None-Match': `"${known}"` }
   // The browser's own cache knows nothing of a write by someone else.
-  const response = await request(address(key), {
-    method: 'HEAD',
-    headers,
-    signal,
-    cache: 'no-store',
-  })
+  const asked = { method: 'HEAD', headers, signal, cache: 'no-store' } as const
+  const response = await request(address(key), asked, fetch, [304])
   return response.status === 304 ? undefined : factsOf(response)
 }
 
