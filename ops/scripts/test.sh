@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 readonly LOGS=target/test-logs SUITE_SECONDS=1800
-export PATH="$PATH:$PWD/target/tools/bin" CARGO_TERM_COLOR=never NO_COLOR=1
+export PATH="$PATH:$PWD/target/lint/bin" CARGO_TERM_COLOR=never NO_COLOR=1
 
 passed=0
 failed=0
