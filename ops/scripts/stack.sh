@@ -7,7 +7,7 @@ directory=$root/target/stack volumes=''
 source "$root/ops/scripts/server.sh"
 source "$root/ops/scripts/daemons.sh"
 
-readonly PROGRAMS=(postgres redis server1 server2 nginx) MAX_BODY_BYTES=$((64 << 20))
+readonly PROGRAMS=(postgres redis server1 server2 nginx)
 # Nginx, its status, both servers, PostgreSQL and Redis; the last two not where those of the system are.
 ports=(8082 8083 8002 8003 15432 16379)
 
@@ -113,10 +113,9 @@ up() {
       "$server" --listen "127.0.0.1:${ports[number + 1]}" --trusted-proxies 127.0.0.1
   done
 
-  sed -e "s|\${NGINX_LISTEN}|127.0.0.1:${ports[0]}|" -e "s|\${NGINX_STATUS_LISTEN}|127.0.0.1:${ports[1]}|" \
-    -e "s|\${SERVER1}|127.0.0.1:${ports[2]}|" -e "s|\${SERVER2}|127.0.0.1:${ports[3]}|" \
-    -e "s|\${NGINX_MAX_BODY_BYTES}|$MAX_BODY_BYTES|g" -e "s|\${NGINX_DIRECTORY}|$directory/nginx|g" \
-    "$root/ops/nginx/nginx.conf.template" >"$directory/nginx/nginx.conf"
+  SERVER1=127.0.0.1:${ports[2]} SERVER2=127.0.0.1:${ports[3]} NGINX_DIRECTORY=$directory/nginx \
+    NGINX_LISTEN=127.0.0.1:${ports[0]} NGINX_STATUS_LISTEN=127.0.0.1:${ports[1]} \
+    "$root/ops/nginx/render.sh" >"$directory/nginx/nginx.conf"
   ulimit -n "$(ulimit -Hn)" # for clients that watch
   launch nginx "${ports[0]} ${ports[1]}" nginx -p "$directory/nginx" -c "$directory/nginx/nginx.conf" -e stderr \
     -g 'daemon off;'
