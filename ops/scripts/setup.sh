@@ -54,7 +54,8 @@ printf 'v%s\n%s\n' "$NODE_VERSION" "$node" | sort --check=quiet --version-sort |
   fail "Node.js $node is too old: $NODE_VERSION or later is needed; https://nodejs.org has it"
 
 packages=()
-for tool in chromium curl faketime redis-server shellcheck wrk; do
+for tool in chromium curl faketime prometheus prometheus-nginx-exporter prometheus-postgres-exporter \
+  prometheus-redis-exporter redis-server shellcheck wrk; do
   command -v "$tool" >/dev/null || packages+=("$tool")
 done
 # Not on the path of every user.

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The replicated service without containers: Nginx before two kverse-servers that share a PostgreSQL and a Redis, all on
-# the loopback interface, with data, logs and configuration in one directory.
+# the loopback interface, with data, logs and configuration in one directory; Prometheus and Grafana watch them.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-directory=$root/target/stack volumes=''
+directory=$root/target/stack volumes='' monitoring=1
 source "$root/ops/scripts/server.sh"
 source "$root/ops/scripts/daemons.sh"
+source "$root/ops/scripts/monitoring.sh"
 
 readonly PROGRAMS=(postgres redis server1 server2 nginx)
 # Nginx, its status, both servers, PostgreSQL and Redis; the last two not where those of the system are.
@@ -13,15 +14,19 @@ ports=(8082 8083 8002 8003 15432 16379)
 
 usage() {
   cat <<'END'
-Usage: stack.sh up|down|status [--directory DIR] [--port-base N | --free-ports] [--volumes]
+Usage: stack.sh up|down|status [--directory DIR] [--port-base N | --free-ports] [--no-monitoring] [--volumes]
   up             starts what does not run, waits until it is healthy, prints the addresses and writes them to DIR/addresses
   down           stops everything and keeps the data; --volumes removes them
   status         says what runs and is healthy; exit status 1 if something is not
   --directory    where everything is kept [default: target/stack]
   --port-base    take six ports from N on instead of 8082 (Nginx), 8083 (its status), 8002 and 8003 (servers), 15432
-                 (PostgreSQL) and 16379 (Redis)
+                 (PostgreSQL) and 16379 (Redis), and five from N + 10 on instead of 19113, 19121 and 19187 (exporters of
+                 Nginx, Redis and PostgreSQL), 9092 (Prometheus) and 3002 (Grafana, if it is installed)
   --free-ports   take any free ports; a stack of which something runs keeps its own
+  --no-monitoring
+                 no Prometheus, no exporters and no Grafana; a stack of which something runs stays as it is
 The server is $KVERSE_SERVER, else the release build, else the development build. Variables such as KVERSE_LOG reach it.
+$PROMETHEUS_INTERVAL is how often Prometheus looks [default: 15s].
 END
 }
 
@@ -34,8 +39,9 @@ parse_arguments() {
         directory=$(realpath --canonicalize-missing -- "$2") && shift
         ;;
       --port-base)
-        [[ ${2:-} =~ ^[1-9][0-9]{3,4}$ && $2 -le 65530 ]] || fail "--port-base takes a number from 1000 to 65530: '${2:-}'"
-        readarray -t ports < <(seq "$2" $(($2 + 5))) && shift
+        [[ ${2:-} =~ ^[1-9][0-9]{3,4}$ && $2 -le 65520 ]] || fail "--port-base takes a number from 1000 to 65520: '${2:-}'"
+        readarray -t ports < <(seq "$2" $(($2 + 5)))
+        monitoring_ports_from $(($2 + 10)) && shift
         ;;
       --free-ports)
         until [[ ${#free[@]} -eq 6 ]]; do
@@ -43,7 +49,9 @@ parse_arguments() {
           [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
         done
         ports=("${free[@]}")
+        free_monitoring_ports "${free[@]}"
         ;;
+      --no-monitoring) monitoring='' ;;
       --volumes) volumes=1 ;;
       *) usage >&2 && exit 2 ;;
     esac
@@ -60,6 +68,7 @@ SERVER2_URL=http://127.0.0.1:${ports[3]}
 DATABASE_URL=postgresql://kverse@127.0.0.1:${ports[4]}/kverse
 REDIS_URL=redis://127.0.0.1:${ports[5]}
 END
+  [[ -z $monitoring ]] || monitoring_addresses
 }
 
 is_healthy() {
@@ -70,6 +79,7 @@ is_healthy() {
     server1) "${ready[@]}" "http://127.0.0.1:${ports[2]}/health" ;;
     server2) "${ready[@]}" "http://127.0.0.1:${ports[3]}/health" ;;
     nginx) "${ready[@]}" "http://127.0.0.1:${ports[0]}/health" ;;
+    *) monitoring_is_healthy "$1" ;;
   esac
 }
 
@@ -81,6 +91,7 @@ check_programs() {
   done
   [[ -x $postgres/initdb ]] || fail "initdb is missing: apt-get install postgresql"
   [[ -x $server ]] || fail "there is no $server: cargo build --release -p kverse-server"
+  [[ -z $monitoring ]] || check_monitoring
 }
 
 up() {
@@ -119,23 +130,31 @@ up() {
   ulimit -n "$(ulimit -Hn)" # for clients that watch
   launch nginx "${ports[0]} ${ports[1]}" nginx -p "$directory/nginx" -c "$directory/nginx/nginx.conf" -e stderr \
     -g 'daemon off;'
+
+  if [[ -n $monitoring ]]; then
+    start_monitoring "http://127.0.0.1:${ports[1]}/nginx_status" "postgresql://kverse@127.0.0.1:${ports[4]}/kverse" \
+      "redis://127.0.0.1:${ports[5]}" "127.0.0.1:${ports[2]}" "127.0.0.1:${ports[3]}"
+  fi
   cat "$directory/addresses"
 }
 
 down() {
-  local i
-  for ((i = ${#PROGRAMS[@]} - 1; i >= 0; i--)); do stop "${PROGRAMS[i]}"; done
+  local i name all=("${PROGRAMS[@]}" "${MONITORING[@]}")
+  for ((i = ${#all[@]} - 1; i >= 0; i--)); do stop "${all[i]}"; done
   rm -f "$directory/addresses"
   if [[ -n $volumes ]]; then
-    rm -rf "$directory"/{postgres,nginx,{postgres,redis,server1,server2,nginx}.log}
+    rm -rf "$directory"/{postgres,nginx,prometheus,grafana}
+    for name in "${all[@]}"; do rm -f "$directory/$name.log"; done
     rmdir --ignore-fail-on-non-empty "$directory" 2>/dev/null || true
   fi
 }
 
 status() {
   local name pid bad=0
-  for name in "${PROGRAMS[@]}"; do
-    if ! pid=$(pid_of "$name"); then
+  for name in "${PROGRAMS[@]}" ${monitoring:+"${MONITORING[@]}"}; do
+    if [[ $name == grafana && -z $(grafana_home) ]]; then
+      echo "grafana: not installed"
+    elif ! pid=$(pid_of "$name"); then
       echo "$name: stopped" && bad=1
     elif is_healthy "$name"; then
       echo "$name: healthy, process $pid"
@@ -156,9 +175,10 @@ server=$(realpath --canonicalize-missing -- "${KVERSE_SERVER:-$server}")
 cd / # Not every user who runs a program may be able to read the current directory.
 postgres=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort --version-sort | tail -n 1)
 [[ -x $postgres/initdb ]] || postgres=$(pg_config --bindir 2>/dev/null) || true
-for program in "${PROGRAMS[@]}"; do
+for program in "${PROGRAMS[@]}" "${MONITORING[@]}"; do
   if [[ -s $directory/addresses ]] && pid_of "$program" >/dev/null; then
     readarray -t ports < <(grep -o '127\.0\.0\.1:[0-9]*' "$directory/addresses" | cut -d : -f 2)
+    known_monitoring_ports "$directory/addresses" || monitoring=''
   fi
 done
 trap roll_back EXIT

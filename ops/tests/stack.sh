@@ -222,7 +222,7 @@ left_over() {
   done
 }
 
-up --free-ports
+up --free-ports --no-monitoring
 keys_arrive_as_sent
 bodies_arrive_whole
 events_arrive_at_once
@@ -232,7 +232,7 @@ a_killed_server_is_not_noticed
 stack down
 [[ -z $(left_over) ]] || fail "still there after down: $(left_over)"
 ! stack status >/dev/null || fail "status is good after down"
-up --free-ports
+up --free-ports --no-monitoring
 expect value "$NGINX_URL/kv/reads"
 grep -q '"route":"/kv/{key}"' "$directory/nginx.log" || fail "the log has no routes"
 ! grep -F -e event/1 -e /cut/ -e 'key=' "$directory/nginx.log" || fail "the log has keys"

@@ -16,7 +16,7 @@ export class Stack {
   static start(): Stack {
     const stack = new Stack()
     chmodSync(stack.directory, 0o755) // PostgreSQL runs as another user.
-    stack.up('--free-ports')
+    stack.up('--free-ports', '--no-monitoring')
     return stack
   }
 
