@@ -39,7 +39,7 @@ lint: web/node_modules/.package-lock.json ## check format, lints and scripts, wi
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	npm --prefix web run lint
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run ops/scripts/*.sh ops/tests/*.sh
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run ops/scripts/*.sh ops/tests/*.sh ops/k6/*.sh
 
 doc: ## build the documentation of the crates and open it
 	cargo doc --locked --workspace --all-features --no-deps --open

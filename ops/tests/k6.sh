@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# The load tests: the scripts fit the types of k6's API and each exports options with thresholds, set-up, clean-up and summary;
+# run_loadtest.sh says what is wrong with its arguments, k6 or the service, and hands k6 what it was given.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source ops/scripts/server.sh
+
+if [[ -z ${KVERSE_SERVER:-} ]]; then
+  cargo build --locked -p kverse-server
+  KVERSE_SERVER=${CARGO_TARGET_DIR:-target}/debug/kverse-server
+fi
+directory=$(mktemp -d)
+url=http://127.0.0.1:$(free_port)
+server=
+
+stop() {
+  if [[ -n $server ]]; then
+    kill "$server" 2>/dev/null || true
+    wait "$server" || true
+  fi
+  rm -rf "$directory"
+}
+trap stop EXIT
+
+fail() {
+  echo "k6 test: $*" >&2
+  exit 1
+}
+
+# --- The scripts ----------------------------------------------------------------------------------------------------------
+
+npm --prefix ops/k6 ci
+npm --prefix ops/k6 run lint
+
+# Compiles only if every script has what the type asks for.
+{
+  echo "interface Script {
+    default: (space: { prefix: string }) => void
+    setup: () => { prefix: string }
+    teardown: (space: { prefix: string }) => void
+    handleSummary: (data: never) => Record<string, string>
+    options: { thresholds: { checks: unknown[] }; scenarios: object; systemTags: unknown; summaryTrendStats: string[] }
+  }"
+  for script in ops/k6/*.js; do
+    name=$(basename "$script" .js)
+    echo "import * as $name from '$PWD/$script'"
+    echo "$name satisfies Script"
+    grep -q "^  $name  *[a-z0-9]" <(ops/k6/run_loadtest.sh --help) || fail "--help does not tell of $name"
+    grep -qF "| \`$name\` |" ops/README.md || fail "ops/README.md does not tell of $name"
+  done
+} >"$directory/scripts.ts"
+cat >"$directory/tsconfig.json" <<END
+{
+  "extends": "$PWD/ops/k6/tsconfig.json",
+  "include": ["scripts.ts", "$PWD/ops/k6/globals.d.ts"],
+  "compilerOptions": { "typeRoots": ["$PWD/ops/k6/node_modules/@types"] }
+}
+END
+ops/k6/node_modules/.bin/tsc --project "$directory/tsconfig.json"
+
+# --- run_loadtest.sh -------------------------------------------------------------------------------------------------------
+
+# The programs that it needs, without k6 and Docker, which may be installed here.
+mkdir "$directory/bin"
+for program in bash cat curl date dirname env id mkdir sed uname; do
+  ln -s "$(command -v "$program")" "$directory/bin/"
+done
+
+# expect STATUS MESSAGE ARGUMENTS...
+expect() {
+  local status=0
+  PATH=$directory/bin ops/k6/run_loadtest.sh "${@:3}" --results "$directory/results" >"$directory/output" 2>&1 || status=$?
+  [[ $status -eq $1 ]] || fail "status $status instead of $1 of ${*:3}: $(cat "$directory/output")"
+  [[ $(cat "$directory/output") == *"$2"* ]] || fail "'$2' is not said of ${*:3}: $(cat "$directory/output")"
+}
+
+# A program that notes what it is given, and ends with the status in FAKE_STATUS.
+fake() {
+  cat >"$directory/bin/$1" <<'END'
+#!/usr/bin/env bash
+[[ $1 == info ]] || printf '%s\n' "$@" "BASE_URL=$BASE_URL" "RESULTS=$RESULTS" "TOKEN=$TOKEN" >"$FAKE_NOTES"
+exit "${FAKE_STATUS:-0}"
+END
+  chmod +x "$directory/bin/$1"
+}
+
+# noted LINES: what the fake was given, all of it.
+noted() {
+  diff "$FAKE_NOTES" - <<<"$1" || fail "something else was given to k6"
+}
+
+export FAKE_NOTES=$directory/notes TOKEN=secret BASE_URL=
+expect 2 'which scenario? smoke original load stress soak faults'
+expect 2 "there is no scenario 'lode'; there are: smoke" lode
+expect 2 "there is no option --fast" load --fast
+expect 2 '--url takes a value' load --url ''
+expect 2 "one scenario at a time: 'load' or 'soak'" load soak
+expect 1 'neither k6 nor docker is there: https://' load
+fake docker
+FAKE_STATUS=1 expect 1 'its engine does not answer' load
+fake k6
+expect 1 "no healthy KVerse at $url: start one" load --url "$url"
+expect 1 "no stack runs in $directory: ops/scripts/stack.sh up" load --stack "$directory"
+[[ ! -e $FAKE_NOTES ]] || fail "k6 was started although something was wrong"
+
+# The server refuses variables with its prefix that it does not know.
+DATABASE_URL=memory: env -u KVERSE_SERVER "$KVERSE_SERVER" --listen "${url#http://}" &
+server=$!
+await_server "$server" "$url" 20
+
+answers="BASE_URL=$url
+RESULTS=$directory/results
+TOKEN=secret"
+FAKE_STATUS=99 expect 99 'load: a threshold was not kept' load --url "$url"
+noted "run
+$PWD/ops/k6/load.js
+$answers"
+FAKE_STATUS=107 expect 107 'k6 ended with status 107' load --url "$url"
+echo "NGINX_URL=$url" >"$directory/addresses"
+BASE_URL=http://127.0.0.1:1 expect 0 '' smoke --stack "$directory"
+noted "run
+$PWD/ops/k6/smoke.js
+$answers"
+PATH=$directory/bin ops/k6/run_loadtest.sh smoke --url "$url" --results "$directory/results" -- --vus 2
+noted "run
+--vus
+2
+$PWD/ops/k6/smoke.js
+$answers"
+expect 0 '' smoke --url "$url" --docker
+grep -qxF "$directory/results:/results" "$FAKE_NOTES" || fail "the image gets no place for results"
+! grep -xF -e secret -e '--env=TOKEN=secret' "$FAKE_NOTES" || fail "the token is on the command line"
+grep -A 1 -x -e --env "$FAKE_NOTES" | grep -qx TOKEN || fail "the image gets no token"
+grep -qE '^grafana/k6:[0-9]+\.[0-9]+\.[0-9]+$' "$FAKE_NOTES" || fail "the image is not pinned"
