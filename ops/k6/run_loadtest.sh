@@ -28,7 +28,7 @@ Usage: run_loadtest.sh SCENARIO [--url URL | --stack DIR] [--results DIR] [--doc
   --insecure     accept any certificate, such as that for development
 
 Set by variables, such as DURATION=30s RATE=500 run_loadtest.sh load:
-  TOKEN          an access token that may read, write and delete below PREFIX [default: loadtest/]
+  TOKEN          an access token with the scope read,write,delete,list:loadtest/ (or what PREFIX is instead)
   DURATION       how long; for soak, stress and load at least some times 10 seconds make sense
   VUS            users: all that there are, or that can wait for answers at one time
   RATE           iterations a second of load [300] and soak [100]; START_RATE [100], MAX_RATE [5000] of stress

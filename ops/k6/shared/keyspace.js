@@ -1,19 +1,30 @@
 // The keys of a run: made before it, deleted after it, apart from those of everybody else.
-import { fail, sleep } from 'k6'
+import { sleep } from 'k6'
+import exec from 'k6/execution'
 
-import { json, many, problem, removeAll } from './kverse.js'
+import { json, many, problem, put, removeAll } from './kverse.js'
 import { KEYS, PREFIX, VALUE_BYTES } from './settings.js'
 
 // A body of at most a megabyte or so.
 const BATCH = Math.max(1, Math.min(500, Math.floor((1 << 20) / (VALUE_BYTES + 100))))
 const PATIENCE_MS = 20_000
+const FINAL = [400, 401, 403, 422]
 
 /** @typedef {{ prefix: string }} Keyspace */
 
-/** @returns {Keyspace} */
+/**
+ * Ends the run before it begins if the service cannot be used.
+ * @returns {Keyspace}
+ */
 export function keyspace() {
   const random = Math.floor(Math.random() * 36 ** 6).toString(36)
-  return { prefix: `${PREFIX}${Date.now().toString(36)}-${random}/` }
+  const prefix = `${PREFIX}${Date.now().toString(36)}-${random}/`
+  for (const answer of [put(`${prefix}first`, 'is there'), removeAll(prefix, null)]) {
+    if (answer.status !== 200) {
+      exec.test.abort(`keys below ${PREFIX} cannot be stored and deleted: ${problem(answer)}`)
+    }
+  }
+  return { prefix }
 }
 
 /**
@@ -44,7 +55,7 @@ export function filledKeyspace() {
     const answer = many('/batch', operations)
     const results = json(answer, 'results.#.status')
     if (!Array.isArray(results) || results.some((status) => status >= 300)) {
-      fail(`the keys of the test cannot be stored: ${problem(answer)}`)
+      exec.test.abort(`the keys of the test cannot be stored: ${problem(answer)}`)
     }
   }
   return space
@@ -65,7 +76,7 @@ export function clear({ prefix }) {
       if (cursor === null) {
         return
       }
-    } else if (Date.now() < deadline) {
+    } else if (Date.now() < deadline && !FINAL.includes(answer.status)) {
       sleep(0.5)
     } else {
       // No exception: it would hide that thresholds were not kept.

@@ -45,7 +45,7 @@ export function seconds(time) {
 }
 
 export const BASE_URL = (__ENV.BASE_URL || 'http://127.0.0.1:8082').replace(/\/+$/, '')
-/** An access token that may read, write and delete below PREFIX. */
+/** An access token that may read, write, delete and list below PREFIX. */
 export const TOKEN = __ENV.TOKEN || ''
 /** A run keeps its keys below this and a name of its own, and deletes them at its end. */
 export const PREFIX = __ENV.PREFIX || 'loadtest/'
