@@ -23,9 +23,11 @@ while IFS=: read -r file path; do
 done < <(grep --only-matching --extended-regexp '\b(ops|web/src|kverse-(core|store|server|cli))(/[[:alnum:]_.-]+)+' \
   .github/workflows/*.yaml .pre-commit-config.yaml | sort --unique)
 
-while IFS=: read -r file target; do
-  make --dry-run "${target#make }" >/dev/null 2>&1 || missing "$target" "$file"
-done < <(grep --only-matching --extended-regexp '\bmake [a-z-]+' .github/workflows/*.yaml | sort --unique)
+while IFS=: read -r file command; do
+  for target in ${command#make }; do
+    make --dry-run "$target" >/dev/null 2>&1 || missing "make $target" "$file"
+  done
+done < <(grep --only-matching --extended-regexp '\bmake( [a-z-]+)+' .github/workflows/*.yaml | sort --unique)
 
 python - <<'END' || status=1
 """Dependabot looks into each folder that has dependencies."""
