@@ -2,11 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test histories openapi fuzz fmt lint doc bench bench-core advisories setup dashboard clean
+.PHONY: help run test histories openapi fuzz fmt lint doc bench bench-core advisories setup hooks dashboard clean
 
 # How `run` builds (release or dev) and what it passes to the server, for example ARGS="--listen 127.0.0.1:9000".
 PROFILE ?= release
 ARGS ?=
+# What `test` runs; everything if it is empty.
+PARTS ?=
 # How long `histories` runs.
 HOURS ?= 1
 # How long `fuzz` runs each target. Not SECONDS: Bash has a variable of that name.
@@ -18,8 +20,8 @@ help: ## list the tasks
 run: dashboard ## serve at http://127.0.0.1:8000 on ./kverse.db (options: make run ARGS="--help")
 	cargo run --locked --profile $(PROFILE) -p kverse-server -- $(ARGS)
 
-test: setup ## run every check and test; ends with "N passed, N failed"
-	@ops/scripts/test.sh
+test: setup ## run every check and test, or some PARTS="lint docs web rust ops browser"; ends with "N passed, N failed"
+	@ops/scripts/test.sh $(PARTS)
 
 histories: setup ## let random faults happen to real servers for HOURS=1 and check what clients see
 	cargo test --locked --release -p kverse-server --all-features --test histories -- --hours $(HOURS)
@@ -35,11 +37,8 @@ fmt: web/node_modules/.package-lock.json ## format the code
 	cargo fmt --all
 	npm --prefix web run format
 
-lint: web/node_modules/.package-lock.json ## check format, lints and scripts, without running tests
-	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
-	npm --prefix web run lint
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run ops/scripts/*.sh ops/tests/*.sh ops/k6/*.sh
+lint: setup ## check format, lints and licences, without running tests
+	@ops/scripts/test.sh lint
 
 doc: ## build the documentation of the crates and open it
 	cargo doc --locked --workspace --all-features --no-deps --open
@@ -56,6 +55,9 @@ advisories: setup ## check the dependencies for known vulnerabilities (needs the
 
 setup: ## install what test and bench need (apt, as root or through sudo)
 	@ops/scripts/setup.sh
+
+hooks: setup ## have each commit checked by the hooks of .pre-commit-config.yaml
+	target/lint/bin/pre-commit install
 
 clean: ## remove everything that was built
 	cargo clean

@@ -1,8 +1,7 @@
 //! Files that are written whole or not at all.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -33,11 +32,12 @@ impl NewFile {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let file = tempfile::Builder::new()
-            .prefix(".kverse-")
-            .suffix(".part")
-            // As for any new file: the umask decides.
-            .permissions(Permissions::from_mode(0o666))
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".kverse-").suffix(".part");
+        // As for any new file: the umask decides.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder
             .tempfile_in(directory)
             .map_err(|error| cannot_write(&path, &error))?;
         Ok(Self {

@@ -61,6 +61,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod routes;
+mod shutdown;
 mod state;
 mod telemetry;
 mod tls;
@@ -76,7 +77,6 @@ use actix_web::web::Data;
 use kverse_store::Opened;
 use prometheus::Registry;
 use tokio::net::TcpSocket;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use dashboard::Site;
@@ -84,6 +84,7 @@ use dashboard::Site;
 pub use access::{AccessOptions, Auth, Rate};
 pub use config::{Config, LinksConfig, LogFormat, WatchConfig};
 pub use error::StartError;
+pub use shutdown::shutdown_signal;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -99,7 +100,7 @@ pub async fn start(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let _telemetry = telemetry::init(config)?;
-    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let listener = bind(config.listen)?;
@@ -237,20 +238,4 @@ fn metrics_server(
     let handle = server.handle();
     tokio::spawn(server);
     Ok(Some(handle))
-}
-
-/// Catches SIGTERM and SIGINT from now on; the future completes when one of them has come.
-///
-/// # Errors
-/// If the system refuses the handlers.
-pub fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + use<>, StartError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "stopping: answering what was accepted");
-    })
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
+#[cfg(target_os = "linux")]
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -24,9 +25,10 @@ pub(crate) mod names {
     pub(crate) const CONNECTIONS: &str = "kverse_http_connections";
 }
 
-/// A registry with what is true of the process: its version and what it uses.
+/// A registry with what is true of the process: its version and, where Linux tells, what it uses.
 pub(crate) fn registry() -> Result<Registry> {
     let registry = Registry::new();
+    #[cfg(target_os = "linux")]
     registry.register(Box::new(ProcessCollector::for_self()))?;
     let build = Opts::new("kverse_build_info", "The version that runs; always 1.")
         .const_label("version", env!("CARGO_PKG_VERSION"));

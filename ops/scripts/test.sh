@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Runs every check and test of the project, goes on after a failure, and ends with the line "N passed, N failed".
 # A lint, and a script of ops/tests, counts as one. Full output: target/test-logs.
+# With names of parts, only these: test.sh [lint|docs|web|rust|ops|browser]..., and what they need is built first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+readonly PARTS=(lint docs web rust ops browser)
 readonly LOGS=target/test-logs SUITE_SECONDS=1800
 export PATH="$PATH:$PWD/target/lint/bin" CARGO_TERM_COLOR=never NO_COLOR=1
 
@@ -45,27 +47,83 @@ tests() {
   failed=$((failed + suite_failed))
 }
 
-readarray -t scripts < <(find .ci/run ops -name '*.sh' -o -path .ci/run)
+# What several parts need is done once, by the first of them.
+done_once=
+once() {
+  if [[ " $done_once " != *" $1 "* ]]; then
+    done_once+=" $1"
+    "$1"
+  fi
+}
 
-check format cargo fmt --all --check
-check shellcheck shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
-check licences-and-bans cargo deny --locked --all-features check bans licenses sources
-check clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
-for feature in none sqlite postgres redis http wire; do
-  check "clippy-store-$feature" cargo clippy --locked -p kverse-store --lib --no-default-features \
-    --features "${feature/none/}" -- -D warnings
+packages() {
+  check web-install npm --prefix web ci
+}
+
+dashboard() {
+  once packages
+  check web-build npm --prefix web run build
+}
+
+server() {
+  check server cargo build --locked --workspace --all-features
+}
+
+lint() {
+  local scripts feature
+  readarray -t scripts < <(find .ci/run ops -name node_modules -prune -o \( -name '*.sh' -o -path .ci/run \) -print)
+  check format cargo fmt --all --check
+  check shellcheck shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
+  check licences-and-bans cargo deny --locked --all-features check bans licenses sources
+  check clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+  for feature in none sqlite postgres redis http wire; do
+    check "clippy-store-$feature" cargo clippy --locked -p kverse-store --lib --no-default-features \
+      --features "${feature/none/}" -- -D warnings
+  done
+  once packages
+  check web-lint npm --prefix web run lint
+}
+
+docs() {
+  check docs env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
+}
+
+web() {
+  once dashboard
+  tests web-unit npm --prefix web run test:coverage
+}
+
+rust() {
+  once dashboard
+  tests cargo-test cargo test --locked --workspace --all-features --no-fail-fast
+  # The tests have built it.
+  done_once+=" server"
+}
+
+ops() {
+  local script
+  once dashboard
+  for script in ops/tests/*.sh; do
+    check "$(basename "$script" .sh)" "$script"
+  done
+}
+
+browser() {
+  once dashboard
+  once server
+  tests web-browser npm --prefix web run test:e2e
+}
+
+[[ $# -gt 0 ]] || set -- "${PARTS[@]}"
+for part in "$@"; do
+  if [[ " ${PARTS[*]} " != *" $part "* ]]; then
+    echo "test.sh: no part is called $part; there are: ${PARTS[*]}" >&2
+    exit 2
+  fi
 done
-check docs env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
-check web-install npm --prefix web ci
-check web-lint npm --prefix web run lint
-check web-build npm --prefix web run build
-tests web-unit npm --prefix web run test:coverage
-tests cargo-test cargo test --locked --workspace --all-features --no-fail-fast
-for script in ops/tests/*.sh; do
-  check "$(basename "$script" .sh)" "$script"
+for part in "$@"; do
+  "$part"
 done
-# With the server that the tests above have built.
-tests web-browser npm --prefix web run test:e2e
 
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

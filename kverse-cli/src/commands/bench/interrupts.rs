@@ -1,31 +1,22 @@
 //! The signals that ask the command to end.
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
+use crate::interrupt::Signals;
 
-/// Counts SIGINT (Ctrl-C) and SIGTERM, which end the process no more.
+/// Counts the signals, which end the process no more.
 #[derive(Clone)]
 pub(super) struct Interrupts(watch::Receiver<u32>);
 
 impl Interrupts {
     /// Catches the signals from now on.
     pub(super) fn listen() -> Result<Self, Failure> {
-        let catch = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::Failed(Exit::Error, format!("cannot catch signals: {error}"))
-            })
-        };
-        let mut interrupt = catch(SignalKind::interrupt())?;
-        let mut terminate = catch(SignalKind::terminate())?;
+        let mut signals = Signals::catch()?;
         let (sender, receiver) = watch::channel(0);
         tokio::spawn(async move {
             loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
+                signals.next().await;
                 sender.send_modify(|count| *count += 1);
             }
         });

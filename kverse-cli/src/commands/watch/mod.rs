@@ -4,12 +4,12 @@ mod hook;
 use kverse_core::{Change, ChangeKind, Entry, KvStore};
 use kverse_store::wire::{ChangeResponse, KeyResponse, encode_value};
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::feed::Feed;
 use self::hook::Hook;
 use crate::args::WatchArgs;
 use crate::exit::{Exit, Failure};
+use crate::interrupt::Signals;
 use crate::output::Output;
 
 pub(crate) async fn run(
@@ -23,15 +23,13 @@ pub(crate) async fn run(
             "--include-value needs -o json or a command: a value may be any bytes, line breaks included",
         ));
     }
-    let mut interrupt = catch(SignalKind::interrupt())?;
-    let mut terminate = catch(SignalKind::terminate())?;
+    let mut signals = Signals::catch()?;
     let mut left = args.count.map_or(u64::MAX, u64::from);
     let mut feed = Feed::new(store, args.prefix, args.since);
     while left > 0 {
         let change = tokio::select! {
             biased;
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = signals.next() => break,
             change = feed.next() => change?,
         };
         left -= 1;
@@ -49,11 +47,6 @@ pub(crate) async fn run(
         }
     }
     Ok(Exit::Done)
-}
-
-fn catch(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind)
-        .map_err(|error| Failure::Failed(Exit::Error, format!("cannot catch signals: {error}")))
 }
 
 /// The line of JSON of an event.
