@@ -3,29 +3,31 @@
 # the loopback interface, with data, logs and configuration in one directory; Prometheus and Grafana watch them.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-directory=$root/target/stack volumes='' monitoring=1
+directory=$root/target/stack volumes='' tls='' monitoring=1
 source "$root/ops/scripts/server.sh"
 source "$root/ops/scripts/daemons.sh"
 source "$root/ops/scripts/monitoring.sh"
 
 readonly PROGRAMS=(postgres redis server1 server2 nginx)
-# Nginx, its status, both servers, PostgreSQL and Redis; the last two not where those of the system are.
-ports=(8082 8083 8002 8003 15432 16379)
+# Nginx, its status, both servers, PostgreSQL, Redis and HTTPS; PostgreSQL and Redis not where those of the system are.
+ports=(8082 8083 8002 8003 15432 16379 8443)
 
 usage() {
   cat <<'END'
-Usage: stack.sh up|down|status [--directory DIR] [--port-base N | --free-ports] [--no-monitoring] [--volumes]
+Usage: stack.sh up|down|status [--directory DIR] [--port-base N | --free-ports] [--tls] [--no-monitoring] [--volumes]
   up             starts what does not run, waits until it is healthy, prints the addresses and writes them to DIR/addresses
   down           stops everything and keeps the data; --volumes removes them
   status         says what runs and is healthy; exit status 1 if something is not
   --directory    where everything is kept [default: target/stack]
-  --port-base    take six ports from N on instead of 8082 (Nginx), 8083 (its status), 8002 and 8003 (servers), 15432
-                 (PostgreSQL) and 16379 (Redis), and five from N + 10 on instead of 19113, 19121 and 19187 (exporters of
-                 Nginx, Redis and PostgreSQL), 9092 (Prometheus) and 3002 (Grafana, if it is installed)
+  --port-base    take seven ports from N on instead of 8082 (Nginx), 8083 (its status), 8002 and 8003 (servers), 15432
+                 (PostgreSQL), 16379 (Redis) and 8443 (HTTPS), and five from N + 10 on instead of 19113, 19121 and 19187
+                 (exporters of Nginx, Redis and PostgreSQL), 9092 (Prometheus) and 3002 (Grafana, if it is installed)
   --free-ports   take any free ports; a stack of which something runs keeps its own
+  --tls          serve HTTPS, too, with a development certificate in DIR/tls
   --no-monitoring
                  no Prometheus, no exporters and no Grafana; a stack of which something runs stays as it is
-The server is $KVERSE_SERVER, else the release build, else the development build. Variables such as KVERSE_LOG reach it.
+The server is $KVERSE_SERVER, else the release build, else the development build. Variables such as KVERSE_LOG reach it,
+and Nginx those that ops/nginx/render.sh describes.
 $PROMETHEUS_INTERVAL is how often Prometheus looks [default: 15s].
 END
 }
@@ -40,17 +42,18 @@ parse_arguments() {
         ;;
       --port-base)
         [[ ${2:-} =~ ^[1-9][0-9]{3,4}$ && $2 -le 65520 ]] || fail "--port-base takes a number from 1000 to 65520: '${2:-}'"
-        readarray -t ports < <(seq "$2" $(($2 + 5)))
+        readarray -t ports < <(seq "$2" $(($2 + 6)))
         monitoring_ports_from $(($2 + 10)) && shift
         ;;
       --free-ports)
-        until [[ ${#free[@]} -eq 6 ]]; do
+        until [[ ${#free[@]} -eq ${#ports[@]} ]]; do
           port=$(free_port)
           [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
         done
         ports=("${free[@]}")
         free_monitoring_ports "${free[@]}"
         ;;
+      --tls) tls=1 ;;
       --no-monitoring) monitoring='' ;;
       --volumes) volumes=1 ;;
       *) usage >&2 && exit 2 ;;
@@ -68,6 +71,7 @@ SERVER2_URL=http://127.0.0.1:${ports[3]}
 DATABASE_URL=postgresql://kverse@127.0.0.1:${ports[4]}/kverse
 REDIS_URL=redis://127.0.0.1:${ports[5]}
 END
+  [[ -z $tls ]] || printf 'NGINX_TLS_URL=https://127.0.0.1:%s\nNGINX_CA=%q\n' "${ports[6]}" "$directory/tls/ca.pem"
   [[ -z $monitoring ]] || monitoring_addresses
 }
 
@@ -86,7 +90,7 @@ is_healthy() {
 # Whatever is needed and missing, by the Debian package that has it.
 check_programs() {
   local program
-  for program in curl:curl nginx:nginx redis-server:redis-server redis-cli:redis-tools; do
+  for program in curl:curl ${tls:+openssl:openssl} nginx:nginx redis-server:redis-server redis-cli:redis-tools; do
     command -v "${program%:*}" >/dev/null || fail "${program%:*} is missing: apt-get install ${program#*:}"
   done
   [[ -x $postgres/initdb ]] || fail "initdb is missing: apt-get install postgresql"
@@ -124,12 +128,13 @@ up() {
       "$server" --listen "127.0.0.1:${ports[number + 1]}" --trusted-proxies 127.0.0.1
   done
 
+  [[ -z $tls ]] || "$root/ops/scripts/certificate.sh" --directory "$directory/tls" >/dev/null
   SERVER1=127.0.0.1:${ports[2]} SERVER2=127.0.0.1:${ports[3]} NGINX_DIRECTORY=$directory/nginx \
     NGINX_LISTEN=127.0.0.1:${ports[0]} NGINX_STATUS_LISTEN=127.0.0.1:${ports[1]} \
-    "$root/ops/nginx/render.sh" >"$directory/nginx/nginx.conf"
-  ulimit -n "$(ulimit -Hn)" # for clients that watch
-  launch nginx "${ports[0]} ${ports[1]}" nginx -p "$directory/nginx" -c "$directory/nginx/nginx.conf" -e stderr \
-    -g 'daemon off;'
+    NGINX_TLS_LISTEN=${tls:+127.0.0.1:${ports[6]}} NGINX_CERTIFICATE=$directory/tls/certificate.pem \
+    NGINX_CERTIFICATE_KEY=$directory/tls/key.pem "$root/ops/nginx/render.sh" >"$directory/nginx/nginx.conf"
+  launch nginx "${ports[0]} ${ports[1]} ${tls:+${ports[6]}}" nginx -p "$directory/nginx" \
+    -c "$directory/nginx/nginx.conf" -e stderr -g 'daemon off;'
 
   if [[ -n $monitoring ]]; then
     start_monitoring "http://127.0.0.1:${ports[1]}/nginx_status" "postgresql://kverse@127.0.0.1:${ports[4]}/kverse" \
@@ -143,7 +148,7 @@ down() {
   for ((i = ${#all[@]} - 1; i >= 0; i--)); do stop "${all[i]}"; done
   rm -f "$directory/addresses"
   if [[ -n $volumes ]]; then
-    rm -rf "$directory"/{postgres,nginx,prometheus,grafana}
+    rm -rf "$directory"/{postgres,nginx,tls,prometheus,grafana}
     for name in "${all[@]}"; do rm -f "$directory/$name.log"; done
     rmdir --ignore-fail-on-non-empty "$directory" 2>/dev/null || true
   fi
@@ -177,6 +182,11 @@ postgres=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort --version-sort | tail 
 [[ -x $postgres/initdb ]] || postgres=$(pg_config --bindir 2>/dev/null) || true
 for program in "${PROGRAMS[@]}" "${MONITORING[@]}"; do
   if [[ -s $directory/addresses ]] && pid_of "$program" >/dev/null; then
+    if grep -q '^NGINX_TLS_URL=' "$directory/addresses"; then
+      tls=1
+    elif [[ -n $tls ]]; then
+      fail "it runs without TLS: stop it first"
+    fi
     readarray -t ports < <(grep -o '127\.0\.0\.1:[0-9]*' "$directory/addresses" | cut -d : -f 2)
     known_monitoring_ports "$directory/addresses" || monitoring=''
   fi
