@@ -23,7 +23,7 @@ use crate::{
 /// |---|---|---|
 /// | `kverse_store_operation_duration_seconds` | `operation` | histogram of the calls that succeeded or failed |
 /// | `kverse_store_operations_in_flight` | `operation` | calls that are not answered yet, those included that wait for a batch |
-/// | `kverse_store_errors_total` | `operation`, `kind` | calls that failed, and writes of a batch that failed on their own |
+/// | `kverse_store_errors_total` | `operation`, `kind` | calls that failed, and writes of a batch that failed on their own; from zero on for what is not the caller's fault |
 /// | `kverse_store_reads_total` | `cache` | keys read, by what the cache did: `hit`, `miss`, `bypass`, `off` |
 #[derive(Debug)]
 pub struct ObservedStore {
@@ -32,6 +32,15 @@ pub struct ObservedStore {
     errors: IntCounterVec,
     reads: Reads,
 }
+
+/// What is not the caller's fault. Counted from zero on: a counter that begins at one does not show the first as a change.
+const FAULTS: [ErrorKind; 5] = [
+    ErrorKind::Unavailable,
+    ErrorKind::StorageFull,
+    ErrorKind::Timeout,
+    ErrorKind::Corrupt,
+    ErrorKind::Internal,
+];
 
 /// The handle of each series, looked up once: a lookup by label costs as much as the observation.
 #[derive(Debug)]
@@ -121,10 +130,15 @@ impl ObservedStore {
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(reads.clone()))?;
-        let series = |operation| Series {
-            operation,
-            duration: durations.with_label_values(&[operation]),
-            in_flight: in_flight.with_label_values(&[operation]),
+        let series = |operation| {
+            for kind in FAULTS {
+                errors.with_label_values(&[operation, kind.code()]);
+            }
+            Series {
+                operation,
+                duration: durations.with_label_values(&[operation]),
+                in_flight: in_flight.with_label_values(&[operation]),
+            }
         };
         let read = |status: CacheStatus| reads.with_label_values(&[status.as_str()]);
         Ok(Self {

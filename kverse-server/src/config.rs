@@ -309,6 +309,11 @@ impl Config {
         self.max_connections.get().div_ceil(self.workers())
     }
 
+    /// How many connections all workers together may have open.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections_per_worker().saturating_mul(self.workers())
+    }
+
     /// The Redis that is configured; an empty variable is none.
     fn redis_url(&self) -> kverse_core::Result<Option<RedisUrl>> {
         let url = self.redis_url.as_deref().filter(|url| !url.is_empty());

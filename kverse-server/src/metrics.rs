@@ -17,6 +17,9 @@ const DURATION_BUCKETS: [f64; 16] = [
     5.0, 10.0,
 ];
 
+/// The failures of a route are counted from zero on: a counter that begins at one does not show the first as a change.
+const FAILURES: [&str; 3] = ["500", "503", "504"];
+
 /// What the metrics of the routes are called.
 pub(crate) mod names {
     pub(crate) const REQUESTS: &str = "kverse_http_requests_total";
@@ -38,6 +41,13 @@ pub(crate) fn registry() -> Result<Registry> {
     Ok(registry)
 }
 
+/// A limit, for comparison with what is limited.
+pub(crate) fn limit(registry: &Registry, name: &str, help: &str, limit: usize) -> Result<()> {
+    let gauge = IntGauge::new(name, help)?;
+    gauge.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    registry.register(Box::new(gauge))
+}
+
 /// The metrics of all routes.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpMetrics {
@@ -50,7 +60,7 @@ pub(crate) struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    pub(crate) fn new(registry: &Registry) -> Result<Self> {
+    pub(crate) fn new(registry: &Registry, max_connections: usize) -> Result<Self> {
         let requests = Opts::new(names::REQUESTS, "Answered requests.");
         let durations = HistogramOpts::new(
             names::DURATIONS,
@@ -67,6 +77,12 @@ impl HttpMetrics {
         registry.register(Box::new(metrics.durations.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        limit(
+            registry,
+            "kverse_http_connections_limit",
+            "Most open connections; more wait until one is closed.",
+            max_connections,
+        )?;
         Ok(metrics)
     }
 
@@ -116,6 +132,9 @@ impl RouteMetrics {
 
     fn series(&self, method: &'static str, status: StatusCode) -> Series {
         let requests = &self.http.requests;
+        for failure in FAILURES {
+            requests.with_label_values(&[self.route, method, failure]);
+        }
         Series {
             method,
             status,

@@ -52,7 +52,7 @@ impl State {
         Ok(Self {
             limits: store.capabilities().limits,
             body_timeout: config.body_timeout,
-            http: HttpMetrics::new(&metrics)?,
+            http: HttpMetrics::new(&metrics, config.connections())?,
             store: GuardedStore::new(store, Arc::clone(&access)),
             access,
             watches: Arc::new(Hub::new(&metrics, config.watch.max_watchers())?),

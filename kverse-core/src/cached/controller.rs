@@ -277,6 +277,9 @@ impl Controller {
             Some(last) if last.holds(run_id, &shared.timing) => last,
             _ => Inspection::make(&*shared.cache, run_id, database_time, &shared.timing).await?,
         };
+        if let Some(offset) = inspection.clock_offset {
+            shared.diagnosis.clock_read(offset);
+        }
         let unfit = inspection.unfit.clone();
         self.inspection = Some(inspection);
         self.found(unfit.clone());

@@ -15,6 +15,7 @@ pub(super) struct Diagnosis(Mutex<Findings>);
 struct Findings {
     unfit: Option<String>,
     last_error: Option<(Instant, String)>,
+    clock_offset: Option<Duration>,
 }
 
 impl Diagnosis {
@@ -33,6 +34,16 @@ impl Diagnosis {
         let is_news = findings.unfit != unfit;
         findings.unfit = unfit;
         is_news
+    }
+
+    /// The clock of the cache was found to be this far off that of the database.
+    pub(super) fn clock_read(&self, offset: Duration) {
+        self.lock().clock_offset = Some(offset);
+    }
+
+    /// How far the clock of the cache was off when it was last read.
+    pub(super) fn clock_offset(&self) -> Option<Duration> {
+        self.lock().clock_offset
     }
 
     /// Why the cache cannot be used although it answers.

@@ -45,6 +45,8 @@ impl ToldTime {
 pub(super) struct Inspection {
     run_id: String,
     at: Instant,
+    /// How far its clock is off that of the database, if it told the time.
+    pub(super) clock_offset: Option<Duration>,
     /// Why the cache cannot be used, if it cannot.
     pub(super) unfit: Option<String>,
 }
@@ -66,22 +68,24 @@ impl Inspection {
         timing: &Timing,
     ) -> Result<Self, CacheError> {
         let asked = Instant::now();
-        let unfit = match cache.inspect().await {
+        let (clock_offset, unfit) = match cache.inspect().await {
             Ok(time) => {
                 let offset = database.offset(&ToldTime::new(time, asked));
                 let limit = timing.max_clock_offset;
-                (offset > limit).then(|| {
+                let unfit = (offset > limit).then(|| {
                     format!(
                         "has a clock that is {offset:.1?} off that of the database, the limit is {limit:?}: set both by NTP"
                     )
-                })
+                });
+                (Some(offset), unfit)
             }
-            Err(CacheError::Unfit(why)) => Some(why),
+            Err(CacheError::Unfit(why)) => (None, Some(why)),
             Err(error) => return Err(error),
         };
         Ok(Self {
             run_id: run_id.to_owned(),
             at: asked,
+            clock_offset,
             unfit,
         })
     }

@@ -20,6 +20,7 @@ use crate::{ComponentHealth, Error, ErrorKind, Result};
 /// | `kverse_cache_epoch` | the epoch of the cache |
 /// | `kverse_cache_lease_age_seconds` | how long ago the register was last read; -1 if never |
 /// | `kverse_cache_reachable` | 1 unless the cache was given up on |
+/// | `kverse_cache_clock_offset_seconds` | how far the clock of the cache was off that of the database when it was last inspected; -1 if never |
 /// | `kverse_cache_transitions_total` | changes of the mode that the replica saw, by the `mode` they led to |
 /// | `kverse_cache_errors_total` | calls of the cache that failed or were not answered |
 /// | `kverse_cache_lost_finishes_total` | writes whose marker was left to lapse, because the cache could not be told of their end |
@@ -60,8 +61,13 @@ impl Counters {
             "kverse_cache_transitions_total",
             "Changes of the cache's mode, by the mode they led to",
         );
+        let transitions = IntCounterVec::new(transitions, &["mode"])?;
+        for mode in [Mode::On, Mode::Warming, Mode::Off] {
+            // Counted from zero on, so that the first is a change.
+            transitions.with_label_values(&[mode.as_str()]);
+        }
         Ok(Self {
-            transitions: IntCounterVec::new(transitions, &["mode"])?,
+            transitions,
             cache_errors: IntCounter::new(
                 "kverse_cache_errors_total",
                 "Calls of the shared cache that failed",
@@ -152,6 +158,10 @@ pub(super) fn register(shared: &Arc<Shared>, registry: &Registry) -> Result<()> 
             "How long ago the register was read; -1 if never",
         )?,
         reachable: IntGauge::new("kverse_cache_reachable", "Whether the shared cache answers")?,
+        clock_offset: Gauge::new(
+            "kverse_cache_clock_offset_seconds",
+            "How far the clock of the shared cache is off that of the database; -1 if it was never read",
+        )?,
     }))?;
     Ok(())
 }
@@ -163,15 +173,17 @@ struct Gauges {
     epoch: IntGauge,
     lease_age: Gauge,
     reachable: IntGauge,
+    clock_offset: Gauge,
 }
 
 impl Collector for Gauges {
     fn desc(&self) -> Vec<&Desc> {
-        let gauges: [Vec<&Desc>; 4] = [
+        let gauges: [Vec<&Desc>; 5] = [
             self.mode.desc(),
             self.epoch.desc(),
             self.lease_age.desc(),
             self.reachable.desc(),
+            self.clock_offset.desc(),
         ];
         gauges.into_iter().flatten().collect()
     }
@@ -191,11 +203,15 @@ impl Collector for Gauges {
         let age = status.lease_age.map_or(-1.0, |age| age.as_secs_f64());
         self.lease_age.set(age);
         self.reachable.set(i64::from(status.reachable));
-        let gauges: [Vec<MetricFamily>; 4] = [
+        let offset = shared.diagnosis.clock_offset();
+        self.clock_offset
+            .set(offset.map_or(-1.0, |offset| offset.as_secs_f64()));
+        let gauges: [Vec<MetricFamily>; 5] = [
             self.mode.collect(),
             self.epoch.collect(),
             self.lease_age.collect(),
             self.reachable.collect(),
+            self.clock_offset.collect(),
         ];
         gauges.into_iter().flatten().collect()
     }

@@ -413,6 +413,7 @@ async fn the_metrics_tell_the_mode() {
         "kverse_cache_epoch 1",
         "kverse_cache_reachable 1",
         r#"kverse_cache_transitions_total{mode="warming"} 1"#,
+        "kverse_cache_clock_offset_seconds 0",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }

@@ -130,7 +130,7 @@ async fn every_route_asks_for_authorization() {
 
 #[test]
 fn every_route_is_in_the_document_with_its_methods() {
-    let metrics = HttpMetrics::new(&crate::metrics::registry().unwrap()).unwrap();
+    let metrics = HttpMetrics::new(&crate::metrics::registry().unwrap(), 1).unwrap();
     let _ = App::new()
         .configure(|services| routes(services, &metrics))
         .configure(|services| pages(services, &metrics, Site::fixture()));

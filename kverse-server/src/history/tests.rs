@@ -39,7 +39,7 @@ impl Server {
     async fn with_store(store: Arc<dyn KvStore>, metrics: Registry) -> Self {
         let server = Self {
             history: Arc::default(),
-            http: HttpMetrics::new(&metrics).unwrap(),
+            http: HttpMetrics::new(&metrics, 1).unwrap(),
             metrics,
             store,
             _tasks: JoinSet::new(),

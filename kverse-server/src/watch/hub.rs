@@ -2,27 +2,29 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kverse_core::{ChangePage, ChangePosition, Error, ErrorKind, Prefix};
-use prometheus::{IntCounter, IntGauge, Registry};
+use prometheus::{IntCounter, IntGauge, PullingGauge, Registry};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::event::Event;
 use super::mailbox::{End, Mailbox};
 use super::subscribers::Subscribers;
 use crate::error::Failure;
-use crate::metrics::InProgress;
+use crate::metrics::{InProgress, limit};
 
 /// What the watchers of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// The reader has a reason to look: something was written, or somebody came or went.
     news: Notify,
     slots: Arc<Semaphore>,
     max_watchers: usize,
     watchers: IntGauge,
     slow_readers: IntCounter,
+    lost: IntCounter,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ struct State {
     subscribers: Subscribers,
     /// How far the feed was read, while it is read: everything before it is in the mailboxes.
     position: Option<ChangePosition>,
+    /// When that was, or since when somebody waits for the first time; `None` while nobody watches.
+    read_at: Option<Instant>,
     is_closed: bool,
 }
 
@@ -47,21 +51,40 @@ impl Hub {
             "kverse_watch_slow_readers_total",
             "Watchers that did not take what was there for them.",
         )?;
+        let lost = IntCounter::new(
+            "kverse_watch_lost_total",
+            "Times that all watches were ended because the feed could not be read on.",
+        )?;
+        let state = Arc::<Mutex<State>>::default();
+        let read = Arc::clone(&state);
+        let lag = PullingGauge::new(
+            "kverse_watch_lag_seconds",
+            "For how long the feed of changes was not read while somebody watches.",
+            Box::new(move || lock(&read).lag().as_secs_f64()),
+        )?;
         registry.register(Box::new(watchers.clone()))?;
         registry.register(Box::new(slow_readers.clone()))?;
+        registry.register(Box::new(lost.clone()))?;
+        registry.register(Box::new(lag))?;
+        limit(
+            registry,
+            "kverse_watchers_limit",
+            "Most clients that watch; more are refused.",
+            max_watchers,
+        )?;
         Ok(Self {
-            state: Mutex::default(),
+            state,
             news: Notify::new(),
             slots: Arc::new(Semaphore::new(max_watchers)),
             max_watchers,
             watchers,
             slow_readers,
+            lost,
         })
     }
 
-    /// Poisoned only by a panic between operations that leave the state whole.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// A place for one more watcher.
@@ -113,6 +136,7 @@ impl Hub {
         if state.is_closed {
             mailbox.end(End::Closed);
         }
+        state.read_at.get_or_insert_with(Instant::now);
         let id = state.subscribers.add(prefix, Arc::clone(&mailbox));
         drop(state);
         self.news.notify_one();
@@ -145,7 +169,7 @@ impl Hub {
     /// The feed is read from this position on.
     pub(super) fn open(&self, position: ChangePosition) {
         let mut state = self.state();
-        state.position = Some(position);
+        state.told(position);
         for mailbox in state.subscribers.all() {
             mailbox.open(position);
         }
@@ -157,6 +181,7 @@ impl Hub {
         let idle = state.subscribers.is_empty() || state.is_closed;
         if idle {
             state.position = None;
+            state.read_at = None;
         }
         idle
     }
@@ -185,23 +210,42 @@ impl Hub {
             }
         }
         // Only now: who sees an empty mailbox after this position has been told everything up to it.
-        state.position = Some(page.position);
+        state.told(page.position);
     }
 
     /// The feed cannot be read on from where it was: nobody can be told what came next.
     pub(super) fn lose(&self, error: Error) {
+        self.lost.inc();
         let mut state = self.state();
         state.position = None;
         state.end_all(&End::Gone(error));
     }
 }
 
+/// Poisoned only by a panic between operations that leave the state whole.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl State {
+    /// Everything before this position is in the mailboxes.
+    fn told(&mut self, position: ChangePosition) {
+        self.position = Some(position);
+        self.read_at = Some(Instant::now());
+    }
+
+    /// How old what the watchers were told may be.
+    fn lag(&self) -> Duration {
+        let waits = self.read_at.filter(|_| !self.subscribers.is_empty());
+        waits.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
     fn end_all(&mut self, end: &End) {
         for mailbox in self.subscribers.all() {
             mailbox.end(end.clone());
         }
         self.subscribers.clear();
+        self.read_at = None;
     }
 }
 

@@ -31,6 +31,12 @@ async fn requests_are_counted_by_route_and_not_by_path() {
         r#"kverse_http_requests_total{method="other",route="/kv",status="405"} 1"#,
         r#"kverse_http_request_duration_seconds_count{method="GET",route="/kv/{key}"} 2"#,
         "kverse_http_requests_in_flight 1",
+        // What has not happened is there as well, so that the first time is a change.
+        r#"kverse_http_requests_total{method="PUT",route="/kv/{key}",status="503"} 0"#,
+        "kverse_http_connections_limit ",
+        "kverse_watchers_limit 10000",
+        "kverse_watch_lag_seconds 0\n",
+        "kverse_watch_lost_total 0",
     ] {
         assert!(text.contains(expected), "{expected} is missing in:\n{text}");
     }

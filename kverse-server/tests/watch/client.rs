@@ -138,3 +138,11 @@ impl Watch {
         assert!(block.is_none(), "{block:?}");
     }
 }
+
+/// The value of a metric; the name ends with a space, or with its labels and one.
+pub(crate) async fn metric(url: &str, name: &str) -> f64 {
+    let text = client().get(format!("{url}/metrics")).send().await.unwrap();
+    let text = text.text().await.unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.expect(name).trim().parse().unwrap()
+}

@@ -9,7 +9,7 @@ use kverse_core::{
 };
 use reqwest::StatusCode;
 
-use crate::client::Watch;
+use crate::client::{Watch, metric};
 use crate::server::Server;
 
 #[tokio::test]
@@ -94,6 +94,7 @@ async fn a_position_that_goes_in_the_middle_ends_the_stream() {
     let last = watch.event().await;
     assert_eq!(last.code(), "gone");
     watch.ends().await;
+    assert_eq!(metric(&server.url(), "kverse_watch_lost_total ").await, 1.0);
     // The others are served as before.
     store.fail_with(None);
     let mut watch = server.watch("").await;
@@ -115,6 +116,8 @@ async fn a_feed_that_cannot_be_read_for_a_while_is_told_whole_afterwards() {
     }
     let beat = live.block().await.unwrap();
     assert!(beat.is_comment, "{beat:?}");
+    let lag = metric(&server.url(), "kverse_watch_lag_seconds ").await;
+    assert!((0.5..60.0).contains(&lag), "{lag} s");
     let refused = server.get(&format!("/watch?since={since}"));
     assert_eq!(
         refused.send().await.unwrap().status(),
@@ -124,6 +127,8 @@ async fn a_feed_that_cannot_be_read_for_a_while_is_told_whole_afterwards() {
     for expected in &versions[1..] {
         assert_eq!(live.event().await.change(), ("put", "k", *expected));
     }
+    let later = metric(&server.url(), "kverse_watch_lag_seconds ").await;
+    assert!(later < lag, "{later} s");
     let mut resumed = server.watch(&format!("?since={since}")).await;
     for expected in &versions {
         assert_eq!(resumed.event().await.change(), ("put", "k", *expected));

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::client::{DEADLINE, Watch, client};
+use crate::client::{DEADLINE, Watch, client, metric};
 use crate::process::Process;
 
 /// A watcher that takes only what fits into small buffers.
@@ -20,13 +20,6 @@ async fn watcher(process: &Process) -> TcpStream {
     let mut byte = [0];
     stream.read_exact(&mut byte).await.unwrap();
     stream
-}
-
-async fn metric(url: &str, name: &str) -> f64 {
-    let text = client().get(format!("{url}/metrics")).send().await.unwrap();
-    let text = text.text().await.unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(name));
-    value.expect(name).trim().parse().unwrap()
 }
 
 #[tokio::test]

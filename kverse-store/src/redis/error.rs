@@ -23,6 +23,9 @@ pub(super) fn is_broken(error: &RedisError) -> bool {
         || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
 }
 
+/// The label of each error in the metrics.
+pub(super) const LABELS: [&str; 5] = ["no_epoch", "restarted", "unreachable", "unfit", "failed"];
+
 /// The label of an error in the metrics.
 pub(super) fn label(error: &CacheError) -> &'static str {
     match error {

@@ -6,6 +6,7 @@ use prometheus::{
 };
 
 use super::commands::Command;
+use super::error;
 
 /// The metrics. They count in any case, and are seen where there is a registry.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ impl Metrics {
             ),
             &["error"],
         )?;
+        for error in error::LABELS {
+            // Counted from zero on, so that the first is a change.
+            errors.with_label_values(&[error]);
+        }
         Ok(Self {
             duration_of: Command::ALL
                 .iter()
