@@ -123,7 +123,8 @@ With -o json:
   {\"items\":42,\"as_of\":\"2026-01-01T00:00:00Z\"}";
 
 const HEALTH_AFTER_HELP: &str = "\
-Ends with 6 if a check fails.
+Ends with 6 if a check fails, but for those of what the store can do without:
+the Redis of a database.
 
 With -o json:
   {\"status\":\"ok\",

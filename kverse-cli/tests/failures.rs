@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use common::{Run, cli, command};
 
 /// The URL of a server that reads one request on each connection and answers it with these bytes.
-fn server_that_answers(answer: &'static [u8]) -> String {
+fn server_that_answers(answer: impl Into<Vec<u8>>) -> String {
+    let answer = answer.into();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     // Ends with the process.
@@ -19,7 +20,7 @@ fn server_that_answers(answer: &'static [u8]) -> String {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
             let _ = connection.read(&mut [0; 4096]);
-            let _ = connection.write_all(answer);
+            let _ = connection.write_all(&answer);
         }
     });
     url
@@ -51,6 +52,25 @@ fn a_server_that_is_down_is_unavailable() {
         stdout.starts_with("server: unavailable: cannot connect"),
         "{stdout}"
     );
+}
+
+#[test]
+fn a_server_that_goes_on_without_its_redis_is_healthy() {
+    for (status, code) in [("ok", 0), ("unavailable", 6)] {
+        let body = format!(
+            "{{\"status\":\"{status}\",\"checks\":[\
+             {{\"name\":\"database\",\"status\":\"ok\",\"duration_ms\":1}},\
+             {{\"name\":\"cache\",\"status\":\"unavailable\",\"detail\":\"gone\",\"duration_ms\":1}}]}}"
+        );
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let health = cli(&server_that_answers(answer), &["health"]);
+        assert_eq!(health.code, Some(code), "{health:?}");
+        let stdout = String::from_utf8(health.stdout).unwrap();
+        assert!(stdout.contains("cache: unavailable: gone"), "{stdout}");
+    }
 }
 
 #[test]

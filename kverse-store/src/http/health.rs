@@ -9,14 +9,19 @@ use crate::wire::{CheckResponse, ReadyResponse};
 const OK: &str = "ok";
 
 /// The components that the server reports. One named `server` comes first if the server is not ready although all of them
-/// work, as while it shuts down.
+/// work, as while it shuts down. Those that a ready server does without are not required.
 pub(super) fn components(ready: ReadyResponse, elapsed: Duration) -> Vec<ComponentHealth> {
-    let unexplained = ready.status != OK && ready.checks.iter().all(|check| check.status == OK);
+    let is_ready = ready.status == OK;
+    let unexplained = !is_ready && ready.checks.iter().all(|check| check.status == OK);
     let server = unexplained.then(|| {
         let error = Error::new(ErrorKind::Unavailable, "the server is not ready");
         ComponentHealth::new("server", Err(error), elapsed)
     });
-    let checks = ready.checks.into_iter().map(component);
+    let checks = ready.checks.into_iter().map(|check| {
+        let component = component(check);
+        let required = !is_ready || component.result.is_ok();
+        component.with_required(required)
+    });
     server.into_iter().chain(checks).collect()
 }
 
@@ -60,6 +65,28 @@ mod tests {
         assert_eq!(found[0].elapsed, Duration::from_micros(1500));
         let error = found[1].result.as_ref().unwrap_err();
         assert_eq!(error.message(), "disk full");
+    }
+
+    #[test]
+    fn what_a_ready_server_does_without_is_not_required() {
+        let checks = || {
+            vec![
+                check("database", "ok", None),
+                check("cache", "unavailable", Some("gone")),
+            ]
+        };
+        let required = |status: &str| {
+            let ready = ReadyResponse {
+                status: status.to_owned(),
+                checks: checks(),
+            };
+            let found = components(ready, Duration::ZERO);
+            assert!(found[0].required && found[0].result.is_ok());
+            assert!(found[1].result.is_err());
+            found[1].required
+        };
+        assert!(!required("ok"));
+        assert!(required("unavailable"));
     }
 
     #[test]

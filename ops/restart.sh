@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Restarts the servers one after the other, without a failed request. For Bash 3.2, which macOS has.
+set -euo pipefail
+source "$(dirname "$0")/scripts/compose.sh"
+
+build=1 seconds=120
+
+usage() {
+  cat <<'END'
+Usage: restart.sh [--no-build] [--env-file FILE] [--timeout SECONDS]
+  Builds the image of the servers and replaces them one after the other: Nginx sends a server nothing more, the server ends
+  what it has begun, a new one starts, and gets requests once it is healthy. If it does not, the other one goes on alone, as
+  it was. Nginx takes its changed settings on, too.
+  --no-build    use the image that is there, such as that of KVERSE_IMAGE
+  --env-file    the settings that start.sh was given [default: ops/.env]
+  --timeout     how long a server may take until it is healthy [default: 120]
+END
+}
+
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --no-build) build='' ;;
+    --env-file)
+      [[ -n ${2:-} ]] || fail "--env-file takes a file"
+      env_file=$2 && shift
+      ;;
+    --timeout)
+      [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--timeout takes a number of seconds: '${2:-}'"
+      seconds=$2 && shift
+      ;;
+    --help | -h) usage && exit ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+  shift
+done
+
+# serve_with SETTINGS: Nginx goes on with these in place of its own, and nothing goes on with those that it had before.
+serve_with() { "${compose[@]}" exec -T nginx sh -c "$1 exec /etc/kverse/nginx/reload.sh" >&2; }
+
+# replace NUMBER OTHER
+replace() {
+  say "server $1: no more requests"
+  serve_with "SERVER$1=\$SERVER$2"
+  "${compose[@]}" up --detach --no-deps --no-build --force-recreate "server$1" >&2
+  if ! await "server$1" "$seconds"; then
+    show_logs "server$1"
+    fail "the new server $1 is not healthy; server $2 goes on alone, as it was, until restart.sh succeeds"
+  fi
+  serve_with ''
+  say "server $1: healthy, and in service again"
+}
+
+require_engine
+use_env_file
+[[ -z $(not_ready nginx) ]] || fail "Nginx does not run, or is not healthy; ops/start.sh starts it"
+first=1 second=2
+if [[ -n $(not_ready server2) ]]; then first=2 second=1; fi
+[[ -z $(not_ready "server$second") ]] || fail "no server is healthy; ops/start.sh starts them"
+if [[ -n $build ]]; then
+  "${compose[@]}" build server1 >&2 || fail "the image could not be built"
+fi
+replace "$first" "$second"
+replace "$second" "$first"
