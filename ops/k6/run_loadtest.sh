@@ -33,6 +33,7 @@ Set by variables, such as DURATION=30s RATE=500 run_loadtest.sh load:
   VUS            users: all that there are, or that can wait for answers at one time
   RATE           iterations a second of load [300] and soak [100]; START_RATE [100], MAX_RATE [5000] of stress
   KEYS           keys of load, stress and soak [1000]; KEYS_EACH: of each user of faults [5]
+  ITERATIONS     of smoke [5]; EXPIRING: one in so many iterations of soak puts a key that expires [10]
   VALUE_BYTES    [100]; READ_PERCENT [80]; DELETE_PERCENT [2, faults 10]; PAUSE_MS: of original [0] and faults [20]
   P95_MS, P99_MS, MAX_FAILED, MAX_READS_FAILED, MAX_WRITES_FAILED
                  thresholds: milliseconds, and parts of 1

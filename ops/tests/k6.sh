@@ -58,6 +58,19 @@ cat >"$directory/tsconfig.json" <<END
 END
 ops/k6/node_modules/.bin/tsc --project "$directory/tsconfig.json"
 
+# What a script takes from the environment has to get into the image, and people have to find it.
+variables=$(sed -n "/^readonly VARIABLES=/,/'$/p" ops/k6/run_loadtest.sh | grep -oE '[A-Z0-9_]{3,}' | grep -vx VARIABLES | sort)
+used=$(grep -hoE "(number|duration)\('[A-Z0-9_]+'|__ENV\.[A-Z0-9_]+" ops/k6/*.js ops/k6/shared/*.js | grep -oE '(__ENV\.)?[A-Z0-9_]+' |
+  sed 's/^__ENV\.//' | sort -u)
+diff <(echo "$used") <(echo "$variables") || fail "the variables of the scripts are not those in run_loadtest.sh"
+diff <(echo "$used") <(sed -n 's/^set "VARIABLES=\(.*\)".*/BASE_URL RESULTS \1/p' ops/k6/run_loadtest.bat | tr -d '\r' | tr ' ' '\n' | sort) ||
+  fail "the variables of the scripts are not those in run_loadtest.bat"
+for variable in $used; do
+  grep -qw "$variable" <(ops/k6/run_loadtest.sh --help) || [[ $variable == RESULTS ]] || fail "--help does not tell of $variable"
+done
+[[ $(grep -rhoE 'grafana/k6:[0-9.]+' ops --include='*.sh' --include='*.bat' --include='*.yaml' | sort -u | wc -l) -eq 1 ]] ||
+  fail "more than one version of the image of k6"
+
 # --- run_loadtest.sh -------------------------------------------------------------------------------------------------------
 
 # The programs that it needs, without k6 and Docker, which may be installed here.
