@@ -12,14 +12,14 @@ import { Register, isAnswered, stateOf } from './shared/register.js'
 import { duration, number } from './shared/settings.js'
 import { users } from './shared/shapes.js'
 import { summary } from './shared/summary.js'
-import { COMMON, latency } from './shared/thresholds.js'
+import { COMMON, NO_RATE_LIMIT, latency } from './shared/thresholds.js'
 
 /** @typedef {import('./shared/keyspace.js').Keyspace} Keyspace */
 /** @typedef {import('./shared/kverse.js').Answer} Answer */
 
 const KEYS_EACH = number('KEYS_EACH', 5, 1, 1000)
 const DELETE_PERCENT = number('DELETE_PERCENT', 10, 0, 100)
-const PAUSE_MS = number('PAUSE_MS', 20, 0, 60_000)
+const PAUSE_MS = number('PAUSE_MS', 200, 0, 60_000)
 const MAX_READS_FAILED = number('MAX_READS_FAILED', 0.01, 0, 1)
 const MAX_WRITES_FAILED = number('MAX_WRITES_FAILED', 0.1, 0, 1)
 // The last part of the run, in which all that was acknowledged is read again.
@@ -45,6 +45,7 @@ export const options = {
     reads_failed: [`rate<=${MAX_READS_FAILED}`],
     writes_failed: [`rate<=${MAX_WRITES_FAILED}`],
     checks: ['rate==1'],
+    ...NO_RATE_LIMIT,
     [`http_req_duration{name:${NAMES.rawGet}}`]: latency(limits),
     [`http_req_duration{name:${NAMES.rawPut}}`]: latency(limits),
     [`http_req_duration{name:${NAMES.rawDelete}}`]: latency(limits),

@@ -1,5 +1,5 @@
 // The load test of the service that KVerse replaces, on the routes that both have: 100 users who each put a key, get it and
-// delete it, again and again.
+// delete it, again and again, with a pause in between.
 import { check, sleep } from 'k6'
 import exec from 'k6/execution'
 
@@ -10,7 +10,7 @@ import { users } from './shared/shapes.js'
 import { summary } from './shared/summary.js'
 import { COMMON, thresholds } from './shared/thresholds.js'
 
-const PAUSE_MS = number('PAUSE_MS', 0, 0, 60_000)
+const PAUSE_MS = number('PAUSE_MS', 500, 0, 60_000)
 
 export const options = {
   ...COMMON,

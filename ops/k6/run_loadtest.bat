@@ -83,7 +83,7 @@ exit /b %STATUS%
 :usage
 echo Usage: run_loadtest.bat SCENARIO [--url URL] [--results DIR] [--docker] [--insecure]
 echo   smoke          each kind of request a few times: nothing may fail (seconds)
-echo   original       100 users who put, get and delete without a pause (1 minute)
+echo   original       100 users who put, get and delete (1 minute)
 echo   load           a steady rate of mostly reads (3 minutes)
 echo   stress         a rate that rises until answers fail or take too long, which ends it with status 99 (5 minutes)
 echo   soak           a moderate rate for long; each quarter is judged by itself (2 hours)

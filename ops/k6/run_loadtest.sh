@@ -14,7 +14,7 @@ usage() {
   cat <<END
 Usage: run_loadtest.sh SCENARIO [--url URL | --stack DIR] [--results DIR] [--docker] [--insecure] [-- OPTIONS OF k6 run]
   smoke          each kind of request a few times: nothing may fail (seconds)
-  original       100 users who put, get and delete without a pause, as in the test of the KVerse before this one (1 minute)
+  original       100 users who put, get and delete, as in the test of the service that KVerse replaces (1 minute)
   load           a steady rate of mostly reads (3 minutes)
   stress         a rate that rises until answers fail or take too long, which ends it with status 99 (5 minutes)
   soak           a moderate rate for long; each quarter is judged by itself (2 hours)
@@ -34,7 +34,7 @@ Set by variables, such as DURATION=30s RATE=500 run_loadtest.sh load:
   RATE           iterations a second of load [300] and soak [100]; START_RATE [100], MAX_RATE [5000] of stress
   KEYS           keys of load, stress and soak [1000]; KEYS_EACH: of each user of faults [5]
   ITERATIONS     of smoke [5]; EXPIRING: one in so many iterations of soak puts a key that expires [10]
-  VALUE_BYTES    [100]; READ_PERCENT [80]; DELETE_PERCENT [2, faults 10]; PAUSE_MS: of original [0] and faults [20]
+  VALUE_BYTES    [100]; READ_PERCENT [80]; DELETE_PERCENT [2, faults 10]; PAUSE_MS: of original [500] and faults [200]
   P95_MS, P99_MS, MAX_FAILED, MAX_READS_FAILED, MAX_WRITES_FAILED
                  thresholds: milliseconds, and parts of 1
 Exit status: 0 if all thresholds were kept, 99 if not, else what k6 or this script says (2: wrong usage).

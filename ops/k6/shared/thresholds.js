@@ -3,6 +3,11 @@ import { number } from './settings.js'
 
 /** @typedef {import('k6/options').Threshold[]} Thresholds */
 
+/** A proxy that limits the rate of an address would be what is measured. */
+export const NO_RATE_LIMIT = Object.freeze({
+  'http_reqs{status:429}': /** @type {Thresholds} */ (['count<1']),
+})
+
 /** @typedef {{ p95: number, p99: number, failed: number }} Limits milliseconds, and a part of 1 */
 
 /**
@@ -28,8 +33,7 @@ export function thresholds(names, limits) {
       names.map((name) => [`http_req_duration{name:${name}}`, latency(limits)]),
     ),
     http_req_failed: /** @type {Thresholds} */ ([`rate<=${failed}`]),
-    // A proxy that limits the rate would be what is measured.
-    'http_reqs{status:429}': /** @type {Thresholds} */ (['count<1']),
+    ...NO_RATE_LIMIT,
     checks: /** @type {Thresholds} */ ([`rate>=${1 - failed}`]),
   }
 }
