@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 readonly PARTS=(lint docs web rust ops browser)
-readonly LOGS=target/test-logs SUITE_SECONDS=1800
+readonly LOGS=target/test-logs SUITE_SECONDS=2700
 export PATH="$PATH:$PWD/target/lint/bin" CARGO_TERM_COLOR=never NO_COLOR=1
 
 passed=0
