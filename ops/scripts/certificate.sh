@@ -83,7 +83,7 @@ if is_valid && [[ -z $force ]]; then
   for name in "${names[@]}"; do
     covers "$name" || fail "the certificate in $directory is not for $name: --force replaces it"
   done
-  echo "certificate: the one in $directory is still valid" >&2
+  echo "still valid"
 else
   new=$(mktemp -d "$directory/new.XXXXXX")
   trap 'rm -rf "$new"' EXIT
@@ -97,7 +97,8 @@ key:         $directory/key.pem
 authority:   $directory/ca.pem
 
 Who shall trust it:
-  curl, kverse-cli  SSL_CERT_FILE=$directory/ca.pem (curl: or --cacert)
+  curl              --cacert $directory/ca.pem
+  kverse-cli        SSL_CERT_FILE=$directory/ca.pem
   Node.js           NODE_EXTRA_CA_CERTS=$directory/ca.pem
   Debian, Ubuntu    cp $directory/ca.pem /usr/local/share/ca-certificates/kverse.crt && update-ca-certificates
   macOS             security add-trusted-cert -k ~/Library/Keychains/login.keychain-db $directory/ca.pem

@@ -54,7 +54,7 @@ printf 'v%s\n%s\n' "$NODE_VERSION" "$node" | sort --check=quiet --version-sort |
   fail "Node.js $node is too old: $NODE_VERSION or later is needed; https://nodejs.org has it"
 
 packages=()
-for tool in chromium curl faketime prometheus prometheus-nginx-exporter prometheus-postgres-exporter \
+for tool in chromium curl faketime openssl prometheus prometheus-nginx-exporter prometheus-postgres-exporter \
   prometheus-redis-exporter redis-server shellcheck wrk; do
   command -v "$tool" >/dev/null || packages+=("$tool")
 done

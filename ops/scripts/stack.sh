@@ -27,7 +27,7 @@ Usage: stack.sh up|down|status [--directory DIR] [--port-base N | --free-ports] 
   --no-monitoring
                  no Prometheus, no exporters and no Grafana; a stack of which something runs stays as it is
 The server is $KVERSE_SERVER, else the release build, else the development build. Variables such as KVERSE_LOG reach it,
-and Nginx those that ops/nginx/render.sh describes.
+and Nginx those that ops/nginx/render.sh describes, but it limits no address unless they say so: all clients have the same.
 $PROMETHEUS_INTERVAL is how often Prometheus looks [default: 15s].
 END
 }
@@ -132,7 +132,8 @@ up() {
   SERVER1=127.0.0.1:${ports[2]} SERVER2=127.0.0.1:${ports[3]} NGINX_DIRECTORY=$directory/nginx \
     NGINX_LISTEN=127.0.0.1:${ports[0]} NGINX_STATUS_LISTEN=127.0.0.1:${ports[1]} \
     NGINX_TLS_LISTEN=${tls:+127.0.0.1:${ports[6]}} NGINX_CERTIFICATE=$directory/tls/certificate.pem \
-    NGINX_CERTIFICATE_KEY=$directory/tls/key.pem "$root/ops/nginx/render.sh" >"$directory/nginx/nginx.conf"
+    NGINX_CERTIFICATE_KEY=$directory/tls/key.pem NGINX_RATE_LIMIT=${NGINX_RATE_LIMIT:-0} \
+    NGINX_CONNECTION_LIMIT=${NGINX_CONNECTION_LIMIT:-0} "$root/ops/nginx/render.sh" >"$directory/nginx/nginx.conf"
   launch nginx "${ports[0]} ${ports[1]} ${tls:+${ports[6]}}" nginx -p "$directory/nginx" \
     -c "$directory/nginx/nginx.conf" -e stderr -g 'daemon off;'
 

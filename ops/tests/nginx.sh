@@ -163,6 +163,8 @@ addresses_are_limited() {
   [[ $statuses == 200200200200200*429* ]] || fail "60 requests of a burst of 5 were answered with $statuses"
   limited 'too many requests: at most 5 in a second from one address' "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.7' \
     "$NGINX_URL/livez" || fail "the rate is not limited"
+  limited 'too many requests: at most 5 in a second from one address' "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.7' \
+    --request DELETE "$NGINX_URL/kv/a" || fail "the rate of writes is not limited"
   until_true 5 grep -q '"client":"203.0.113.7".*"status":429.*"limit":"rate"' "$directory/nginx.log"
   is_served "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.8' "$NGINX_URL/livez" || fail "all behind a proxy are limited"
   is_served --interface 127.0.0.4 --header 'X-Forwarded-For: 203.0.113.7' "$NGINX_URL/livez" || fail "a client was believed"
@@ -172,7 +174,7 @@ addresses_are_limited() {
 # Whatever the soft limit of whoever starts it is.
 workers_may_open_many_files() {
   local worker files
-  (ulimit -Sn 256 && restart_nginx NGINX_RATE_LIMIT=0 NGINX_CONNECTION_LIMIT=0)
+  (ulimit -Sn 256 && restart_nginx NGINX_REDIRECT=off)
   worker=$(grep -l "^PPid:.$(process nginx)\$" /proc/[0-9]*/status | head -n 1)
   files=$(awk '/^Max open files/ { print $4 }' "${worker%/status}/limits")
   [[ $files -eq $(($(ulimit -Hn) < 65536 ? $(ulimit -Hn) : 65536)) ]] || fail "a worker may open $files files"
