@@ -126,5 +126,6 @@ start_grafana() {
   launch_monitoring grafana env GF_SERVER_HTTP_ADDR=127.0.0.1 GF_SERVER_HTTP_PORT="${monitoring_port[grafana]}" \
     GF_PATHS_DATA="$home/data" GF_PATHS_LOGS="$home" GF_PATHS_PROVISIONING="$home/provisioning" \
     GF_AUTH_ANONYMOUS_ENABLED=true GF_AUTH_ANONYMOUS_ORG_ROLE=Admin GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION=true \
-    GF_ANALYTICS_REPORTING_ENABLED=false GF_ANALYTICS_CHECK_FOR_UPDATES=false "${program[@]}" --homepath "$(grafana_home)"
+    GF_ANALYTICS_REPORTING_ENABLED=false GF_ANALYTICS_CHECK_FOR_UPDATES=false GF_PLUGINS_PREINSTALL_DISABLED=true \
+    "${program[@]}" --homepath "$(grafana_home)"
 }
