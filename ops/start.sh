@@ -58,7 +58,7 @@ explain() {
       ;;
     *"is not set; ops/start.sh"*) say "a password is missing in $env_file: add one, or, if there is no data yet, remove the file" ;;
     *"error setting rlimit"*) say "the engine may not grant so many open files: set a smaller OPEN_FILES in $env_file" ;;
-    *[Pp]"ool overlaps with other one"*) say "the network is in use: set another NETWORK_PREFIX in $env_file" ;;
+    *"ool overlaps with other one"* | *"overlapping IPv4"*) say "the network is in use: set another NETWORK_PREFIX in $env_file" ;;
   esac
 }
 

@@ -2,7 +2,7 @@
 # Sourced by start.sh, stop.sh and restart.sh: finds Docker and Compose, and says what is missing. For Bash 3.2, which macOS has.
 
 ops=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-env_file=$ops/.env compose=()
+env_file=$ops/.env compose=() newline=$'\n'
 
 say() { echo "kverse: $*" >&2; }
 
@@ -99,7 +99,7 @@ await() {
     missing=$(not_ready "$1")
     if [[ -z $missing && -z ${3:-} ]]; then return 0; fi
     if [[ -n $missing && $missing != "$told" ]]; then
-      say "starting: ${missing//$'\n'/ }"
+      say "starting: ${missing//$newline/ }"
       told=$missing
     fi
     if [[ -z ${3:-} && -n $(broken "$1") ]] || [[ $SECONDS -ge $deadline ]]; then return 1; fi
