@@ -12,7 +12,7 @@ env_file=$directory/env
 export COMPOSE_PROJECT_NAME=kverse-smoke-$$ NETWORK_PREFIX=10.$((RANDOM % 100 + 100)).$((RANDOM % 256))
 nginx=$(free_port) nginx_tls=$(free_port) server1=$(free_port) server2=$(free_port) prometheus=$(free_port) grafana=$(free_port)
 export NGINX_PORT=$nginx NGINX_TLS_PORT=$nginx_tls SERVER1_PORT=$server1 SERVER2_PORT=$server2 PROMETHEUS_PORT=$prometheus \
-  GRAFANA_PORT=$grafana
+  GRAFANA_PORT=$grafana NGINX_TLS_LISTEN=8443
 url=http://127.0.0.1:$nginx
 
 say() { echo "=== $*"; }
@@ -98,6 +98,7 @@ start "$@"
 say 'put through Nginx, read from both servers'
 [[ $(put greeting/a%2F%2Fb hello) == 201 ]] || fail "cannot put"
 for port in "$nginx" "$server1" "$server2"; do expect hello "http://127.0.0.1:$port/kv/greeting/a%2F%2Fb"; done
+expect hello --insecure "https://127.0.0.1:$nginx_tls/kv/greeting/a%2F%2Fb"
 until_is 'mode on' 30 cache_mode
 
 say 'the dashboard'
@@ -130,6 +131,14 @@ for number in 1 2 3; do
     fail "reads failed: $(grep -vE '^20[01]$| 200$' "$directory/load.$number")"
   echo "$writes writes and as many reads, none failed"
 done
+
+say 'a server that does not start gets no requests, and the other one goes on'
+! output=$(KVERSE_CACHE_BYTES=nonsense ops/restart.sh --env-file "$env_file" --no-build 2>&1) || fail "restart.sh did not notice"
+grep -q 'server 2 goes on alone' <<<"$output" || fail "restart.sh does not say what is left: $output"
+grep -q 'invalid value' <<<"$output" || fail "restart.sh does not show why: $output"
+for number in {1..20}; do expect hello "$url/kv/greeting/a%2F%2Fb"; done
+ops/restart.sh --env-file "$env_file" --no-build
+expect hello "http://127.0.0.1:$server1/kv/greeting/a%2F%2Fb"
 
 say 'stop keeps the data'
 ops/stop.sh --env-file "$env_file"
