@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadpool::managed::PoolError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use kverse_core::{Error, ErrorKind};
+use tokio_postgres::error::SqlState;
 
 use crate::DatabaseUrl;
 use crate::distrust::is_distrust;
@@ -20,6 +21,11 @@ pub(super) enum PostgresError {
     SetUp(#[source] diesel::ConnectionError),
     #[error("no connection to the database within {0:?}")]
     NoConnection(Duration),
+    #[error("the server is a standby, or read-only: what is needed is the primary")]
+    Standby,
+    /// Of each server, why it cannot be used.
+    #[error("no server of the database can be used: {}", of_each(.0))]
+    Hosts(Vec<(String, Self)>),
     #[error("the task that connects ended")]
     Task(#[from] tokio::task::JoinError),
     /// What was asked may or may not be done.
@@ -28,6 +34,9 @@ pub(super) enum PostgresError {
     /// The connection broke, and it cannot be found out whether the write was stored.
     #[error("the outcome of a write is unknown")]
     Unknown(#[source] Box<Self>),
+    /// Somebody has cancelled the wait for a standby: it is done on this server, and may be lost with it.
+    #[error("the commit was not waited for until a standby had it")]
+    Unreplicated,
     /// With this error the server ended the connection: what became of the statement is unknown.
     #[error("the database ended the connection")]
     Ended(#[source] DieselError),
@@ -55,6 +64,30 @@ impl From<PoolError<Self>> for PostgresError {
 }
 
 impl PostgresError {
+    /// Why none of the servers can be used.
+    pub(super) fn of_hosts(mut failures: Vec<(String, Self)>) -> Self {
+        match failures.pop() {
+            Some((_, error)) if failures.is_empty() => error,
+            last => Self::Hosts(failures.into_iter().chain(last).collect()),
+        }
+    }
+
+    /// Whether it concerns all connections to the server: it does not answer, or nothing can be written there any more.
+    pub(super) fn is_of_server(&self) -> bool {
+        matches!(self, Self::NoAnswer(_)) || self.is_read_only()
+    }
+
+    /// Whether nothing can be written to the server: it may have been replaced by another.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(
+            self,
+            Self::Query(DieselError::DatabaseError(
+                DatabaseErrorKind::ReadOnlyTransaction,
+                _
+            ))
+        )
+    }
+
     /// Whether the database chose this transaction to give way to others: nothing of it is stored, it can be repeated.
     pub(super) fn is_collision(&self) -> bool {
         match self {
@@ -69,7 +102,7 @@ impl PostgresError {
     /// Whether the connection broke before the answer was there, so that nobody knows what became of the statement.
     pub(super) fn is_lost(&self) -> bool {
         match self {
-            Self::Ended(_) => true,
+            Self::Ended(_) | Self::Unreplicated => true,
             Self::Query(DieselError::DatabaseError(kind, info)) => match kind {
                 DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {
                     true
@@ -95,7 +128,7 @@ impl PostgresError {
 
     /// Whether it can do no harm to repeat a read, or a transaction that was not committed.
     pub(super) fn is_worth_repeating(&self) -> bool {
-        self.is_collision() || self.is_lost() || self.is_unclear()
+        self.is_collision() || self.is_lost() || self.is_unclear() || self.is_read_only()
     }
 }
 
@@ -134,9 +167,14 @@ impl From<PostgresError> for Error {
             ),
             PostgresError::Connect(_)
             | PostgresError::SetUp(_)
-            | PostgresError::NoConnection(_) => (
+            | PostgresError::NoConnection(_)
+            | PostgresError::Hosts(_) => (
                 ErrorKind::Unavailable,
                 "the database cannot be reached".to_owned(),
+            ),
+            PostgresError::Standby => (
+                ErrorKind::Unavailable,
+                "the database is a standby, or read-only".to_owned(),
             ),
             PostgresError::NoAnswer(wait) => (
                 ErrorKind::Timeout,
@@ -145,11 +183,14 @@ impl From<PostgresError> for Error {
                     wait.as_secs_f32()
                 ),
             ),
-            PostgresError::Unknown(_) => (
-                ErrorKind::Timeout,
-                "the connection to the database broke: the write may or may not be stored"
-                    .to_owned(),
-            ),
+            PostgresError::Unreplicated => (ErrorKind::Timeout, UNREPLICATED.to_owned()),
+            PostgresError::Unknown(cause) => {
+                let message = match **cause {
+                    PostgresError::Unreplicated => UNREPLICATED,
+                    _ => "the connection to the database broke: the write may or may not be stored",
+                };
+                (ErrorKind::Timeout, message.to_owned())
+            }
             PostgresError::Fenced => (
                 ErrorKind::Unavailable,
                 "the write was held up for too long and was not stored".to_owned(),
@@ -162,6 +203,7 @@ impl From<PostgresError> for Error {
     }
 }
 
+const UNREPLICATED: &str = "somebody has cancelled the wait for a standby: the write is stored, but may be lost with the server";
 const BUSY: &str = "others write the same keys; try again";
 const FAILED: &str = "the database failed";
 
@@ -249,15 +291,7 @@ pub(super) fn while_opening(url: &DatabaseUrl, error: PostgresError) -> Error {
     }
     let cause = cause(&error);
     let kind = match &error {
-        // Class 28 is a refused login, 3D an unknown database: trying again does not help.
-        PostgresError::Connect(error)
-            if error
-                .code()
-                .is_some_and(|code| code.code().starts_with("28") || code.code() == "3D000") =>
-        {
-            ErrorKind::InvalidInput
-        }
-        PostgresError::Connect(error) if is_distrust(error) => ErrorKind::InvalidInput,
+        error if is_refusal(error) => ErrorKind::InvalidInput,
         PostgresError::NoAnswer(_) => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };
@@ -267,6 +301,22 @@ pub(super) fn while_opening(url: &DatabaseUrl, error: PostgresError) -> Error {
         (kind, _) => kind,
     };
     Error::new(kind, format!("cannot open {url}: {cause}")).with_source(error)
+}
+
+/// Whether trying again does not help.
+fn is_refusal(error: &PostgresError) -> bool {
+    // Class 28 is a refused login, 3D an unknown database.
+    let is_final = |code: &SqlState| code.code().starts_with("28") || code.code() == "3D000";
+    match error {
+        PostgresError::Connect(error) => error.code().is_some_and(is_final) || is_distrust(error),
+        PostgresError::Hosts(failures) => failures.iter().all(|(_, error)| is_refusal(error)),
+        _ => false,
+    }
+}
+
+fn of_each(failures: &[(String, PostgresError)]) -> String {
+    let of_one = |(name, error): &(String, PostgresError)| format!("{name}: {}", cause(error));
+    failures.iter().map(of_one).collect::<Vec<_>>().join("; ")
 }
 
 /// The innermost cause, which says most.

@@ -28,7 +28,8 @@ type Found = (
     bool,
     i64,
     i64,
-    i64,
+    Option<i64>,
+    Option<i64>,
     Option<i64>,
     Option<i64>,
     Option<Vec<String>>,
@@ -61,8 +62,9 @@ pub(super) async fn adopt(
     let (is_own, is_kept) = connections.answer(read).await?;
     let wanted = retention.map_or(is_kept, |retention| !retention.is_zero());
     if !is_own || wanted != is_kept {
-        let renew = RenewFeed::new(&store, wanted).load::<i64>(&mut lease);
-        connections.answer(renew).await?;
+        let renew = RenewFeed::new(&store, wanted);
+        let renew = async |connection: &mut _| renew.load::<i64>(connection).await;
+        connections.commit(&mut lease, renew).await?;
         tracing::info!(kept = wanted, "the feed of changes begins anew");
         loop {
             let remove = RemoveOldFeed::new(STEP_ROWS).get_result::<i64>(&mut lease);
@@ -132,17 +134,25 @@ impl PostgresStore {
 }
 
 fn to_excerpt(found: Vec<Found>, budget: usize) -> Result<Excerpt, PostgresError> {
-    let Some((identity, true, place, sequence, horizon, ..)) = found.as_slice().first() else {
+    let Some((identity, true, place, sequence, last_place, last_sequence, ..)) =
+        found.as_slice().first()
+    else {
         // Somebody else has switched it off.
         return Err(Error::no_changes().into());
     };
     let feed = to_u64(*identity)?;
     let kept = ChangePosition::new(feed, to_u64(*place)?, to_u64(*sequence)?, 0);
-    // A feed that has just begun may be ahead of the horizon.
-    let end = ChangePosition::new(feed, to_u64(*horizon)?, 0, 0).max(kept);
+    // Not the horizon, although nothing can appear in front of that on this server: after a crash, or on a standby that is
+    // promoted, ids of transactions come again of which nothing was stored. Those in front of a commit do not.
+    let end = match (last_place, last_sequence) {
+        (Some(place), Some(sequence)) => {
+            ChangePosition::new(feed, to_u64(*place)?, to_u64(*sequence)? + 1, 0).max(kept)
+        }
+        _ => kept,
+    };
     let mut commits = Vec::with_capacity(found.len());
     let mut read = 0;
-    for (_, _, _, _, _, place, sequence, keys, versions, kinds) in found {
+    for (.., place, sequence, keys, versions, kinds) in found {
         let (Some(place), Some(sequence), Some(keys), Some(versions)) =
             (place, sequence, keys, versions)
         else {

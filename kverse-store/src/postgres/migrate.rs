@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::error::{PostgresError, while_opening};
 use super::pool::Connections;
+use super::session::Session;
 use super::{PostgresConfig, PostgresStore};
 use crate::schema::{self, AppliedVersion, Migration, TableName, WORKS_FROM, WorksFrom};
 
@@ -82,28 +83,26 @@ type Connection = AsyncConnectionWrapper<AsyncPgConnection>;
 ///
 /// # Errors
 /// `Unsupported` for a schema that a newer version made; `InvalidInput` if it has to be changed, and the user may not.
-pub(super) async fn migrate(
-    connection: AsyncPgConnection,
-) -> Result<Vec<Migration>, PostgresError> {
-    blocking(connection, migrate_blocking).await
+pub(super) async fn migrate(session: Session) -> Result<Vec<Migration>, PostgresError> {
+    blocking(session, migrate_blocking).await
 }
 
 /// What of the schema is there, which this does not change.
 ///
 /// # Errors
 /// `Unsupported` for a schema that a newer version made.
-pub(super) async fn migrations(
-    connection: AsyncPgConnection,
-) -> Result<Vec<Migration>, PostgresError> {
-    blocking(connection, read).await
+pub(super) async fn migrations(session: Session) -> Result<Vec<Migration>, PostgresError> {
+    blocking(session, read).await
 }
 
 async fn blocking<T: Send + 'static>(
-    connection: AsyncPgConnection,
+    session: Session,
     work: impl FnOnce(&mut Connection) -> Result<T, PostgresError> + Send + 'static,
 ) -> Result<T, PostgresError> {
-    let working =
-        tokio::task::spawn_blocking(move || work(&mut AsyncConnectionWrapper::from(connection)));
+    let working = tokio::task::spawn_blocking(move || {
+        let (connection, _driver) = session.into_parts();
+        work(&mut AsyncConnectionWrapper::from(connection))
+    });
     timeout(WAIT, working)
         .await
         .map_err(|_elapsed| PostgresError::NoAnswer(WAIT))?

@@ -9,13 +9,16 @@ mod identity;
 mod language;
 mod metrics;
 mod migrate;
+mod overdue;
 mod pool;
 mod register;
 mod rows;
 mod scan;
+mod session;
 mod statements;
 mod stats;
 mod sweeper;
+mod target;
 mod tls;
 mod tokens;
 mod transaction;
@@ -224,10 +227,10 @@ impl PostgresStore {
 
     /// Writes and reads; the time of the database.
     async fn probe(&self) -> Result<i64, PostgresError> {
-        let mut lease = self.connections().lease().await?;
+        let mut lease = self.connections().lease_to_write().await?;
         let asked = Instant::now();
-        let probe = Probe::new().get_result::<i64>(&mut lease);
-        let now = self.connections().answer(probe).await?;
+        let probe = async |connection: &mut _| Probe::new().get_result::<i64>(connection).await;
+        let now = self.connections().commit(&mut lease, probe).await?;
         self.connections().clock().observe(now, asked);
         let get = Get::new("").load::<StoredEntry>(&mut lease);
         self.connections().answer(get).await?;

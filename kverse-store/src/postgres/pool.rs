@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use deadpool::managed::{Object, Pool};
 use diesel::QueryResult;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use kverse_core::{Error, ErrorKind};
 use prometheus::Registry;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::PostgresConfig;
@@ -18,6 +19,8 @@ use super::clock::DatabaseClock;
 use super::connection::Connector;
 use super::error::PostgresError;
 use super::metrics;
+use super::session::Session;
+use super::statements::Probe;
 
 /// How much longer than a statement may run its answer is waited for: the way there and back.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
@@ -26,6 +29,8 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool<Connector>,
+    /// One for each connection that may be written with: the rest is for those who read, even when no write ends.
+    writers: Arc<Semaphore>,
     clock: Arc<DatabaseClock>,
     connection_wait: Duration,
     answer_wait: Duration,
@@ -44,8 +49,10 @@ impl Connections {
             .map_err(|error| {
                 Error::new(ErrorKind::Internal, "the pool of connections failed").with_source(error)
             })?;
+        let connections = config.max_connections.max(1);
         Ok(Self {
             pool,
+            writers: Arc::new(Semaphore::new(connections - connections / 4)),
             clock,
             connection_wait: config.connection_wait,
             answer_wait: config.statement_timeout + ANSWER_MARGIN,
@@ -73,8 +80,23 @@ impl Connections {
     }
 
     /// A connection outside the pool.
-    pub(super) async fn connect(&self) -> Result<AsyncPgConnection, PostgresError> {
+    pub(super) async fn connect(&self) -> Result<Session, PostgresError> {
         self.pool.manager().connect().await
+    }
+
+    /// A connection to write with, as soon as one is free, unless too many writes before have had no answer.
+    pub(super) async fn lease_to_write(&self) -> Result<Lease, PostgresError> {
+        let overdue = || self.pool.manager().overdue();
+        overdue().check().await?;
+        let permit = Arc::clone(&self.writers).acquire_owned();
+        let permit = timeout(self.connection_wait, permit)
+            .await
+            .map_err(|_elapsed| self.overloaded("to write with "))?;
+        // Those who were waited for may be overdue now.
+        overdue().check().await?;
+        let mut lease = self.lease().await?;
+        lease.permit = permit.ok();
+        Ok(lease)
     }
 
     /// A connection, as soon as one is free.
@@ -84,6 +106,8 @@ impl Connections {
             .map_err(|_elapsed| self.no_connection())??;
         Ok(Lease {
             object: Some(object),
+            permit: None,
+            is_committing: false,
         })
     }
 
@@ -92,9 +116,13 @@ impl Connections {
         if status.size < status.max_size {
             return PostgresError::NoConnection(self.connection_wait);
         }
+        self.overloaded("")
+    }
+
+    fn overloaded(&self, purpose: &str) -> PostgresError {
         let message = format!(
-            "the database is overloaded: none of {} connections was free for {} s",
-            status.max_size,
+            "the database is overloaded: none of {} connections {purpose}was free for {} s",
+            self.pool.status().max_size,
             self.connection_wait.as_secs_f32()
         );
         Error::new(ErrorKind::Unavailable, message).into()
@@ -105,7 +133,43 @@ impl Connections {
         &self,
         statement: impl Future<Output = QueryResult<T>>,
     ) -> Result<T, PostgresError> {
-        answer_within(self.answer_wait, statement).await
+        let answer = answer_within(self.answer_wait, statement).await;
+        if let Err(error) = &answer
+            && error.is_of_server()
+        {
+            self.forget_idle();
+        }
+        answer
+    }
+
+    /// The answer to a statement that commits, once what it stored is as durable as the database promises.
+    pub(super) async fn commit<T>(
+        &self,
+        lease: &mut Lease,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, PostgresError> {
+        lease.is_committing = true;
+        let answer = self.answer(statement(lease)).await;
+        // Not if the caller goes away meanwhile.
+        lease.is_committing = matches!(answer, Err(PostgresError::NoAnswer(_)));
+        let answer = answer?;
+        if lease.session().is_unreplicated() {
+            return Err(PostgresError::Unreplicated);
+        }
+        Ok(answer)
+    }
+
+    /// Waits until everything that can be seen is as durable as a write that was answered: what a commit stored whose wait for
+    /// a standby was cancelled, or cut short by a restart, can be seen as well.
+    pub(super) async fn confirm(&self, lease: &mut Lease) -> Result<(), PostgresError> {
+        let probe = async |connection: &mut _| Probe::new().get_result::<i64>(connection).await;
+        self.commit(lease, probe).await?;
+        Ok(())
+    }
+
+    /// Closes the connections that are not in use: the server is not what it was.
+    fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     /// What an error of a statement outside a transaction means: [`Ended`](PostgresError::Ended) if the server ended the
@@ -150,6 +214,9 @@ impl fmt::Debug for Connections {
 pub(super) struct Lease {
     /// `None` only while it is dropped.
     object: Option<Object<Connector>>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// Whether a commit was begun that has no answer yet.
+    is_committing: bool,
 }
 
 impl Lease {
@@ -157,28 +224,35 @@ impl Lease {
     pub(super) fn keep(mut self) {
         drop(self.object.take());
     }
+
+    #[expect(clippy::expect_used, reason = "the connection is there until the drop")]
+    fn session(&self) -> &Session {
+        self.object.as_ref().expect("not dropped")
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
-            drop(Object::take(object));
+            let session = Object::take(object);
+            if self.is_committing {
+                session.wait_for_commit();
+            }
         }
     }
 }
 
-#[expect(clippy::expect_used, reason = "the connection is there until the drop")]
 impl Deref for Lease {
     type Target = AsyncPgConnection;
 
     fn deref(&self) -> &AsyncPgConnection {
-        self.object.as_ref().expect("not dropped")
+        &self.session().connection
     }
 }
 
 #[expect(clippy::expect_used, reason = "the connection is there until the drop")]
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        self.object.as_mut().expect("not dropped")
+        &mut self.object.as_mut().expect("not dropped").connection
     }
 }

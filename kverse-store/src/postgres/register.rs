@@ -89,7 +89,7 @@ impl PostgresModeRegister {
     }
 
     async fn swap(&self, expected: u64, new: &ModeState) -> Result<bool, PostgresError> {
-        let mut lease = self.connections.lease().await?;
+        let mut lease = self.connections.lease_to_write().await?;
         let swap = SwapMode::new(
             to_i64(new.revision),
             to_i64(new.epoch),
@@ -97,7 +97,8 @@ impl PostgresModeRegister {
             &new.run_id,
             to_i64(expected),
         );
-        match self.connections.answer(swap.execute(&mut lease)).await {
+        let swap = async |connection: &mut _| swap.execute(connection).await;
+        match self.connections.commit(&mut lease, swap).await {
             Ok(swapped) => {
                 lease.keep();
                 Ok(swapped == 1)
@@ -114,7 +115,7 @@ impl PostgresModeRegister {
     ) -> Result<Heartbeat, PostgresError> {
         let (replica, revision) = (replica.to_be_bytes(), to_i64(revision));
         let forget_after = i64::try_from(forget_after.as_micros()).unwrap_or(i64::MAX / 2);
-        let mut lease = self.connections.lease().await?;
+        let mut lease = self.connections.lease_to_write().await?;
         let beat = Beat::new(
             &replica,
             revision,
@@ -124,8 +125,8 @@ impl PostgresModeRegister {
             forget_after,
         );
         let asked = Instant::now();
-        let beat = beat.get_result::<(i64, i64, i64)>(&mut lease);
-        let (others, reached, now) = self.connections.answer(beat).await?;
+        let beat = async |connection: &mut _| beat.get_result::<(i64, i64, i64)>(connection).await;
+        let (others, reached, now) = self.connections.commit(&mut lease, beat).await?;
         self.connections.clock().observe(now, asked);
         lease.keep();
         Ok(Heartbeat {

@@ -51,9 +51,10 @@ macro_rules! statement {
 }
 
 statement! {
-    /// The time, in microseconds since 1970.
-    ReadClock<'a> {} -> BigInt;
-    "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+    /// The time, in microseconds since 1970, and whether nothing can be written: the server is a standby, or read-only.
+    ReadServer<'a> {} -> (BigInt, Bool);
+    "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint, \
+     current_setting('transaction_read_only') = 'on'"
 }
 
 /// Rows to store, column by column, in the order of their keys.
@@ -424,16 +425,19 @@ statement! {
 
 statement! {
     /// The state of the feed, and the commits from a position on that can be told: those that have fewer than `budget`
-    /// changes in front of them. All in one snapshot. Returns identity, whether it is kept, first position, last place,
-    /// and for each commit, or once with NULL, its place, sequence, keys, versions and kinds.
+    /// changes in front of them. All in one snapshot. Returns identity, whether it is kept, first position, place and
+    /// sequence of the last commit that can be told, if there is one, and for each commit, or once with NULL, its place,
+    /// sequence, keys, versions and kinds.
     ReadChanges<'a> { place: i64, sequence: i64, rows: i64, budget: i64 } -> (
-        BigInt, Bool, BigInt, BigInt, BigInt,
+        BigInt, Bool, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>,
         Nullable<BigInt>, Nullable<BigInt>, Nullable<Array<Text>>, Nullable<Array<BigInt>>, Nullable<Text>,
     );
-    "WITH h AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) \
-     SELECT f.identity, f.enabled, f.kept_place, f.kept_sequence, h.horizon, \
+    "WITH h AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon), \
+     l AS MATERIALIZED (SELECT place, sequence FROM change WHERE place < (SELECT horizon FROM h) \
+     ORDER BY place DESC, sequence DESC LIMIT 1) \
+     SELECT f.identity, f.enabled, f.kept_place, f.kept_sequence, l.place, l.sequence, \
      c.place, c.sequence, c.keys, c.versions, c.kinds \
-     FROM feed AS f CROSS JOIN h LEFT JOIN (\
+     FROM feed AS f LEFT JOIN l ON true LEFT JOIN (\
      SELECT place, sequence, keys, versions, kinds, COALESCE(sum(count) \
      OVER (ORDER BY place, sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM (\
      SELECT * FROM change WHERE (place, sequence) >= (" (place: BigInt) ", " (sequence: BigInt)

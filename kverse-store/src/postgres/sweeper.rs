@@ -41,7 +41,7 @@ pub(super) struct Sweeper {
 
 /// A task that ends with its handle.
 #[derive(Debug)]
-pub(super) struct Task(JoinHandle<()>);
+pub(super) struct Task(pub(super) JoinHandle<()>);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -82,9 +82,10 @@ impl Sweeper {
         // Somewhat less than the interval: the one who swept last may be next.
         let interval = self.interval.mul_f64(0.8).as_micros();
         let interval = i64::try_from(interval).unwrap_or(i64::MAX / 2);
-        let mut lease = self.connections.lease().await?;
-        let claim = ClaimSweep::new(interval).load::<i64>(&mut lease);
-        let claimed = self.connections.answer(claim).await?;
+        let mut lease = self.connections.lease_to_write().await?;
+        let claim = ClaimSweep::new(interval);
+        let claim = async |connection: &mut _| claim.load::<i64>(connection).await;
+        let claimed = self.connections.commit(&mut lease, claim).await?;
         lease.keep();
         Ok(!claimed.is_empty())
     }
@@ -112,19 +113,20 @@ impl Sweeper {
     }
 
     async fn bury_some(&self) -> Result<u64, PostgresError> {
-        let mut lease = self.connections.lease().await?;
+        let mut lease = self.connections.lease_to_write().await?;
         let bury = BuryExpired::new(SWEEP_ROWS, self.change_retention.is_some());
-        let bury = bury.get_result::<i64>(&mut lease);
-        let expired = self.connections.answer(bury).await?;
+        let bury = async |connection: &mut _| bury.get_result::<i64>(connection).await;
+        let expired = self.connections.commit(&mut lease, bury).await?;
         lease.keep();
         Ok(to_u64(expired)?)
     }
 
     async fn remove_tombstones(&self) -> Result<u64, PostgresError> {
-        let mut lease = self.connections.lease().await?;
+        let mut lease = self.connections.lease_to_write().await?;
         let retention = micros(self.tombstone_retention);
-        let remove = RemoveTombstones::new(retention, SWEEP_ROWS).execute(&mut lease);
-        let removed = self.connections.answer(remove).await?;
+        let remove = RemoveTombstones::new(retention, SWEEP_ROWS);
+        let remove = async |connection: &mut _| remove.execute(connection).await;
+        let removed = self.connections.commit(&mut lease, remove).await?;
         lease.keep();
         Ok(removed as u64)
     }
@@ -133,10 +135,10 @@ impl Sweeper {
         let Some(retention) = self.change_retention else {
             return Ok(0);
         };
-        let mut lease = self.connections.lease().await?;
+        let mut lease = self.connections.lease_to_write().await?;
         let compact = CompactFeed::new(SWEEP_ROWS, micros(retention), KEPT_COMMITS);
-        let compact = compact.get_result::<i64>(&mut lease);
-        let compacted = self.connections.answer(compact).await?;
+        let compact = async |connection: &mut _| compact.get_result::<i64>(connection).await;
+        let compacted = self.connections.commit(&mut lease, compact).await?;
         lease.keep();
         Ok(to_u64(compacted)?)
     }

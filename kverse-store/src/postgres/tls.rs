@@ -1,4 +1,4 @@
-//! The server and how to trust it: what the URL says, and `sslmode`.
+//! How far a server is trusted.
 
 use std::sync::Arc;
 
@@ -11,22 +11,12 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
-use url::form_urlencoded;
 
 use super::error::PostgresError;
-use crate::DatabaseUrl;
-
-/// Where to connect.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) config: tokio_postgres::Config,
-    /// `None`: never TLS.
-    pub(super) tls: Option<ClientConfig>,
-}
 
 /// How far the server must prove who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
+pub(super) enum Trust {
     /// Not at all.
     Anyone,
     /// Its certificate must come from a known authority.
@@ -35,66 +25,10 @@ enum Trust {
     Host,
 }
 
-impl Target {
-    /// What the URL says. `sslmode`, `sslrootcert` and the rest mean what they mean to libpq, with these differences:
-    /// `allow` and client certificates are refused; `prefer`, the default, goes on without TLS only if the server has
-    /// none; and without `sslrootcert` the authorities are those that the system trusts.
-    pub(super) fn new(url: &DatabaseUrl) -> Result<Self, PostgresError> {
-        let (address, query) = match url.with_password().split_once('?') {
-            Some((address, query)) => (address, query),
-            None => (url.with_password(), ""),
-        };
-        let (mut mode, mut authorities) = ("prefer".to_owned(), None);
-        let mut rest = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "sslmode" => mode = value.into_owned(),
-                "sslrootcert" if value == "system" => authorities = None,
-                "sslrootcert" => authorities = Some(value.into_owned()),
-                _ => drop(rest.append_pair(&name, &value)),
-            }
-        }
-        let trust = match mode.as_str() {
-            "disable" => None,
-            // As libpq: who names authorities wants them asked.
-            "require" if authorities.is_some() => Some(Trust::Authority),
-            "prefer" | "require" => Some(Trust::Anyone),
-            "verify-ca" => Some(Trust::Authority),
-            "verify-full" => Some(Trust::Host),
-            _ => {
-                return Err(Error::invalid_input(format!(
-                    "sslmode={mode} in the database's URL is not supported: \
-                     expected disable, prefer, require, verify-ca or verify-full"
-                ))
-                .into());
-            }
-        };
-        let plain_mode = match mode.as_str() {
-            "disable" | "prefer" => mode.as_str(),
-            _ => "require",
-        };
-        rest.append_pair("sslmode", plain_mode);
-        // `+` for a space is not understood everywhere.
-        let rest = rest.finish().replace('+', "%20");
-        let config = format!("{address}?{rest}").parse().map_err(malformed)?;
-        Ok(Self {
-            config,
-            tls: trust
-                .map(|trust| client_config(trust, authorities.as_deref()))
-                .transpose()?,
-        })
-    }
-}
-
-fn malformed(error: tokio_postgres::Error) -> Error {
-    use std::error::Error as _;
-
-    // The cause names an option or a part of the URL, never its value.
-    let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    Error::invalid_input(format!("the database's URL is malformed: {cause}"))
-}
-
-fn client_config(trust: Trust, authorities: Option<&str>) -> Result<ClientConfig, PostgresError> {
+pub(super) fn client_config(
+    trust: Trust,
+    authorities: Option<&str>,
+) -> Result<ClientConfig, PostgresError> {
     let provider = Arc::new(ring::default_provider());
     let tls =
         |error: rustls::Error| Error::invalid_input("TLS cannot be set up").with_source(error);
@@ -207,53 +141,5 @@ impl ServerCertVerifier for Verifier {
         self.provider
             .signature_verification_algorithms
             .supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(url: &str) -> Result<Target, Error> {
-        Target::new(&url.parse().unwrap()).map_err(Error::from)
-    }
-
-    #[test]
-    fn sslmode_decides_whether_tls_is_used() {
-        for (mode, has_tls) in [("disable", false), ("prefer", true), ("require", true)] {
-            let target = target(&format!("postgresql://u@h/d?sslmode={mode}")).unwrap();
-            assert_eq!(target.tls.is_some(), has_tls, "{mode}");
-        }
-        assert!(target("postgresql://u@h/d").unwrap().tls.is_some());
-    }
-
-    #[test]
-    fn other_options_and_several_hosts_stay() {
-        let url = "postgresql://u:p%40ss@h:1,i:2/d?application_name=a%20b&sslmode=verify-full&connect_timeout=3";
-        let config = target(url).unwrap().config;
-        assert_eq!(config.get_application_name(), Some("a b"));
-        assert_eq!(config.get_password(), Some(&b"p@ss"[..]));
-        assert_eq!(config.get_ports(), [1, 2]);
-        assert_eq!(
-            config.get_ssl_mode(),
-            tokio_postgres::config::SslMode::Require
-        );
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_without_the_password() {
-        for (query, expected) in [
-            ("sslmode=allow", "sslmode=allow"),
-            ("sslmode=verify-ca&sslrootcert=/missing.pem", "/missing.pem"),
-            ("sslkey=k", "sslkey"),
-        ] {
-            let error = target(&format!("postgresql://u:secret@h/d?{query}")).unwrap_err();
-            let message = error.to_string();
-            assert!(message.contains(expected), "{message}");
-            assert!(
-                !format!("{error:?} {message}").contains("secret"),
-                "{error:?}"
-            );
-        }
     }
 }

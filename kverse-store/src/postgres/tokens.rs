@@ -41,16 +41,18 @@ impl PostgresStore {
         forget_before: Timestamp,
     ) -> Result<Option<usize>, PostgresError> {
         let connections = self.connections();
-        let mut lease = connections.lease().await?;
+        let mut lease = connections.lease_to_write().await?;
         let forget = diesel::delete(access_token.filter(expires_at.le(to_i64(forget_before))));
-        connections.answer(forget.execute(&mut *lease)).await?;
+        let forget = async |connection: &mut _| forget.execute(connection).await;
+        connections.commit(&mut lease, forget).await?;
         // Others may insert at the same time: the limit is there to bound the table, not to be exact.
         let count = access_token.count().get_result::<i64>(&mut *lease);
         let count = connections.answer(count).await?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count < limit {
             let insert = diesel::insert_into(access_token).values(columns);
-            connections.answer(insert.execute(&mut *lease)).await?;
+            let insert = async |connection: &mut _| insert.execute(connection).await;
+            connections.commit(&mut lease, insert).await?;
         }
         lease.keep();
         Ok((count >= limit).then_some(count))
@@ -62,7 +64,7 @@ impl PostgresStore {
         hash: SecretHash,
         until: Option<Timestamp>,
     ) -> Result<bool, PostgresError> {
-        let mut lease = self.connections().lease().await?;
+        let mut lease = self.connections().lease_to_write().await?;
         let row = access_token.find(id.as_str());
         let hash = hash.as_bytes().as_slice();
         // The right sides are what the row was before.
@@ -73,9 +75,8 @@ impl PostgresStore {
                     previous_until.eq(Some(to_i64(until))),
                     secret_hash.eq(hash),
                 ));
-                self.connections()
-                    .answer(replace.execute(&mut *lease))
-                    .await
+                let replace = async |connection: &mut _| replace.execute(connection).await;
+                self.connections().commit(&mut lease, replace).await
             }
             None => {
                 let replace = diesel::update(row).set((
@@ -83,9 +84,8 @@ impl PostgresStore {
                     previous_until.eq(None::<i64>),
                     secret_hash.eq(hash),
                 ));
-                self.connections()
-                    .answer(replace.execute(&mut *lease))
-                    .await
+                let replace = async |connection: &mut _| replace.execute(connection).await;
+                self.connections().commit(&mut lease, replace).await
             }
         }?;
         lease.keep();
@@ -93,12 +93,10 @@ impl PostgresStore {
     }
 
     async fn remove_token(&self, id: &TokenId) -> Result<bool, PostgresError> {
-        let mut lease = self.connections().lease().await?;
+        let mut lease = self.connections().lease_to_write().await?;
         let remove = diesel::delete(access_token.find(id.as_str()));
-        let removed = self
-            .connections()
-            .answer(remove.execute(&mut *lease))
-            .await?;
+        let remove = async |connection: &mut _| remove.execute(connection).await;
+        let removed = self.connections().commit(&mut lease, remove).await?;
         lease.keep();
         Ok(removed > 0)
     }

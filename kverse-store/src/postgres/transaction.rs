@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use diesel_async::{AnsiTransactionManager, RunQueryDsl, TransactionManager};
 use kverse_core::row::{self, Applied, Row};
 use kverse_core::{
     Key, Limits, Operation, OperationOutcome, Result, Timestamp, Write, WriteAction, WriteId,
@@ -12,7 +12,7 @@ use kverse_core::{
 };
 
 use super::error::PostgresError;
-use super::pool::Connections;
+use super::pool::{Connections, Lease};
 use super::rows::{StoredRow, to_i64, to_row, to_timestamp};
 use super::statements::{Columns, Load, Lock, Replace, Told, Unlock};
 
@@ -21,6 +21,8 @@ pub(super) struct Rows<'a> {
     rows: BTreeMap<&'a str, Touched>,
     /// Every change, in the order of the writes.
     told: Told<'a>,
+    /// Whether something was found to be done before.
+    is_replay: bool,
     limits: &'a Limits,
     now: Timestamp,
 }
@@ -45,6 +47,7 @@ impl<'a> Rows<'a> {
         let touched = self.rows.entry(write.key.as_str()).or_default();
         let applied = row::apply(touched.row(), write, self.now)?;
         let outcome = applied.outcome();
+        self.is_replay |= outcome.replayed;
         if let Applied::Changed(row, _) = applied {
             self.told.push(write.key.as_str(), &row);
             touched.changed = Some(row);
@@ -59,6 +62,7 @@ impl<'a> Rows<'a> {
     ) -> Result<Vec<OperationOutcome>> {
         let stored = |key: &Key| self.rows.get(key.as_str())?.stored.as_ref();
         if let Some(done) = row::replay(operations, stored, self.now, self.limits) {
+            self.is_replay = true;
             return done;
         }
         let mut budget = self.limits.read_budget();
@@ -152,7 +156,7 @@ pub(super) enum Attempt<'a, T> {
 /// Nothing was stored.
 pub(super) async fn attempt<'a, T>(
     connections: &Connections,
-    connection: &mut AsyncPgConnection,
+    connection: &mut Lease,
     keys: &Keys<'a>,
     limits: &'a Limits,
     feed: bool,
@@ -161,7 +165,7 @@ pub(super) async fn attempt<'a, T>(
 ) -> Result<Attempt<'a, T>, PostgresError> {
     let all: Vec<&str> = keys.all.iter().copied().collect();
     let read: Vec<&str> = keys.read.iter().copied().collect();
-    let begin = AnsiTransactionManager::begin_transaction(connection);
+    let begin = AnsiTransactionManager::begin_transaction(&mut **connection);
     connections.answer(begin).await?;
     let lock = Lock::new(&all).load::<String>(connection);
     let made = connections.answer(lock).await?;
@@ -174,6 +178,7 @@ pub(super) async fn attempt<'a, T>(
     let mut rows = Rows {
         rows: to_rows(&keys.all, stored)?,
         told: Told::default(),
+        is_replay: false,
         limits,
         now: to_timestamp(now)?,
     };
@@ -182,8 +187,13 @@ pub(super) async fn attempt<'a, T>(
     let done = match evaluated {
         Ok(done) if !changed.is_empty() => done,
         done => {
-            let rollback = AnsiTransactionManager::rollback_transaction(connection);
+            let rollback = AnsiTransactionManager::rollback_transaction(&mut **connection);
             connections.answer(rollback).await?;
+            if rows.is_replay {
+                // Whoever did it before may not have been told, because it is not durable yet.
+                let confirmed = connections.confirm(connection).await;
+                confirmed.map_err(|error| PostgresError::Unknown(Box::new(error)))?;
+            }
             return Ok(Attempt::Done(done));
         }
     };
@@ -219,8 +229,9 @@ pub(super) async fn attempt<'a, T>(
     if replaced < changed.len() as i64 {
         return Err(PostgresError::Fenced);
     }
-    let commit = AnsiTransactionManager::commit_transaction(connection);
-    match connections.answer(commit).await {
+    let commit =
+        async |connection: &mut _| AnsiTransactionManager::commit_transaction(connection).await;
+    match connections.commit(connection, commit).await {
         Ok(()) => Ok(Attempt::Done(Ok(done))),
         Err(error) if error.is_collision() => Err(error),
         Err(error) => {

@@ -160,7 +160,7 @@ impl Writer {
         }
         let mut attempts = 0;
         loop {
-            let mut lease = self.connections.lease().await?;
+            let mut lease = self.connections.lease_to_write().await?;
             if Instant::now() >= deadline {
                 lease.keep();
                 return Err(PostgresError::Fenced);
@@ -168,8 +168,11 @@ impl Writer {
             let fence = self.connections.clock().at(deadline);
             let asked = Instant::now();
             let put = Put::new(&columns, lifetimes.clone(), fence, self.feed);
-            let put = put.load::<(String, i64, bool, Option<i64>, i64)>(&mut lease);
-            let error = match self.connections.answer(put).await {
+            let put = async |connection: &mut _| {
+                put.load::<(String, i64, bool, Option<i64>, i64)>(connection)
+                    .await
+            };
+            let error = match self.connections.commit(&mut lease, put).await {
                 Ok(rows) => {
                     lease.keep();
                     if let Some(row) = rows.last() {
@@ -180,8 +183,12 @@ impl Writer {
                 Err(error) => self.connections.judge(error, &mut lease).await,
             };
             match error {
-                error if (error.is_collision() || error.is_unclear()) && attempts < ATTEMPTS => {
+                error
+                    if (error.is_collision() || error.is_unclear() || error.is_read_only())
+                        && attempts < ATTEMPTS =>
+                {
                     attempts += 1;
+                    drop(lease);
                     give_way(attempts).await;
                 }
                 error if error.is_lost() => {
@@ -210,7 +217,7 @@ impl Writer {
     ) -> Result<Result<T>, PostgresError> {
         let mut attempts = 0;
         loop {
-            let mut lease = self.connections.lease().await?;
+            let mut lease = self.connections.lease_to_write().await?;
             let connections = &self.connections;
             let attempt = attempt(
                 connections,
@@ -259,7 +266,7 @@ impl Writer {
         let look = async {
             let mut wait = Duration::from_millis(10);
             loop {
-                match self.last_writes(written).await {
+                match self.find(written).await {
                     Ok(outcomes) if outcomes.iter().any(Option::is_some) => return outcomes,
                     Ok(_) => {}
                     Err(error) => tracing::debug!(
@@ -282,6 +289,20 @@ impl Writer {
                 .map(|outcome| outcome.map_or_else(overwritten, Ok))
                 .collect(),
         )
+    }
+
+    /// As [`Self::last_writes`], once those that are there are durable.
+    async fn find(
+        &self,
+        written: &[(&str, WriteId)],
+    ) -> Result<Vec<Option<WriteOutcome>>, PostgresError> {
+        let outcomes = self.last_writes(written).await?;
+        if outcomes.iter().any(Option::is_some) {
+            let mut lease = self.connections.lease_to_write().await?;
+            self.connections.confirm(&mut lease).await?;
+            lease.keep();
+        }
+        Ok(outcomes)
     }
 
     /// The outcomes of those writes that are still the last of their keys.

@@ -8,6 +8,7 @@
 )]
 
 mod postgres_server;
+mod postgres_standby;
 mod process;
 mod redis;
 mod tcp_proxy;

@@ -71,7 +71,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    const USER: &str = "kverse";
+    pub(super) const USER: &str = "kverse";
     const START_WAIT: Duration = Duration::from_secs(60);
 
     /// The server that all tests of this process share. Stop and pause servers of your own instead.
@@ -85,35 +85,47 @@ impl PostgresServer {
     /// # Panics
     /// If PostgreSQL is not installed, or does not start.
     pub fn start(options: PostgresOptions) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        own(directory.path());
-        let server = Self {
-            process: Mutex::new(None),
-            directory,
-            binaries: binaries(),
-            options,
-            port: free_port(),
-        };
+        let server = Self::without_data(options);
         server.initialise();
         server.run();
         server
     }
 
-    fn initialise(&self) {
+    pub(super) fn without_data(options: PostgresOptions) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        own(directory.path());
+        Self {
+            process: Mutex::new(None),
+            directory,
+            binaries: binaries(),
+            options,
+            port: free_port(),
+        }
+    }
+
+    /// Runs a program of PostgreSQL as the user that the server runs as, on its data.
+    pub(super) fn run_on_data(&self, program: &str, arguments: &[&str]) {
         let output = as_user(other_user())
-            .arg(self.binaries.join("initdb"))
-            .args(["--no-sync", "-A", "trust", "-E", "UTF8", "--locale=C"])
-            .args(["-U", Self::USER, "-D"])
+            .arg(self.binaries.join(program))
+            .args(arguments)
+            .arg("-D")
             .arg(self.data())
+            .current_dir("/")
             .output()
             .expect("setpriv (of util-linux) is installed");
         assert!(
             output.status.success(),
-            "initdb failed: {}",
+            "{program} failed: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let access =
-            "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
+    }
+
+    fn initialise(&self) {
+        let encoding = ["-A", "trust", "-E", "UTF8", "--locale=C"];
+        let user = ["--no-sync", "-U", Self::USER];
+        self.run_on_data("initdb", &[&encoding[..], &user].concat());
+        let access = "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n\
+                      host replication all 127.0.0.1/32 trust\n";
         fs::write(self.data().join("pg_hba.conf"), access).unwrap();
         if let Some((certificate, key)) = &self.options.certificate {
             for (name, content) in [("server.crt", certificate), ("server.key", key)] {
@@ -143,7 +155,7 @@ impl PostgresServer {
         );
     }
 
-    fn run(&self) {
+    pub(super) fn run(&self) {
         let on = |on| if on { "on" } else { "off" };
         let fsync = on(self.options.fsync);
         let mut settings = vec![
@@ -244,6 +256,12 @@ impl PostgresServer {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{sql}: {error}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Changes a setting, as `ALTER SYSTEM` does.
+    pub fn set(&self, name: &str, value: &str) {
+        self.sql("postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
+        self.sql("postgres", "SELECT pg_reload_conf()");
     }
 
     /// Makes an empty database, which goes with the handle.

@@ -12,4 +12,5 @@ mod opening;
 mod pool;
 mod register;
 mod restarts;
+mod standby;
 mod sweeps;
