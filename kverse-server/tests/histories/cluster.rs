@@ -13,24 +13,48 @@ pub(crate) const DATABASE: &str = "kverse";
 pub(crate) struct Cluster {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) redis: RedisServer,
+    /// The primary.
     pub(crate) postgres: PostgresServer,
+    pub(crate) standby: Option<PostgresServer>,
 }
 
 impl Cluster {
     pub(crate) async fn start(replicas: usize) -> Self {
-        let postgres = PostgresServer::start(PostgresOptions::default());
-        postgres.sql("postgres", &format!("CREATE DATABASE {DATABASE}"));
+        Self::start_on(replicas, start_postgres(), None).await
+    }
+
+    /// The same with a standby, which commits do not wait for yet.
+    pub(crate) async fn start_with_standby(replicas: usize) -> Self {
+        let postgres = start_postgres();
+        let standby = postgres.start_standby(PostgresOptions::default());
+        Self::start_on(replicas, postgres, Some(standby)).await
+    }
+
+    async fn start_on(
+        replicas: usize,
+        postgres: PostgresServer,
+        standby: Option<PostgresServer>,
+    ) -> Self {
         let redis = RedisServer::start_with(&["--maxmemory-policy", "volatile-lru"]);
         let mut cluster = Self {
             replicas: Vec::new(),
             redis,
             postgres,
+            standby,
         };
         for _ in 0..replicas {
-            let replica = Replica::start(&cluster.postgres, &cluster.redis).await;
+            let databases = [Some(&cluster.postgres), cluster.standby.as_ref()];
+            let databases: Vec<_> = databases.into_iter().flatten().collect();
+            let replica = Replica::start(&databases, &cluster.redis).await;
             cluster.replicas.push(replica);
         }
         cluster
+    }
+
+    /// Makes the standby the primary; the other one is gone.
+    pub(crate) fn promote(&mut self) {
+        self.postgres = self.standby.take().unwrap();
+        self.postgres.promote();
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
@@ -55,6 +79,12 @@ impl Cluster {
         let epoch = self.postgres.sql(DATABASE, "SELECT epoch FROM cache_mode");
         epoch.parse().unwrap()
     }
+}
+
+fn start_postgres() -> PostgresServer {
+    let postgres = PostgresServer::start(PostgresOptions::default());
+    postgres.sql("postgres", &format!("CREATE DATABASE {DATABASE}"));
+    postgres
 }
 
 impl Drop for Cluster {

@@ -19,6 +19,7 @@ mod client;
 mod clocks;
 mod cluster;
 mod database;
+mod failover;
 mod faults;
 mod half;
 mod interrupted;
@@ -39,6 +40,7 @@ use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 
 use cluster::Pool;
+use failover::End;
 use faults::Fault;
 use naive::AfterWrite;
 
@@ -106,6 +108,21 @@ fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
             transfers::keep_the_sum(&mut cluster, seed).await;
             pool.give_back(cluster);
         });
+        Ok(())
+    }));
+    for (name, end) in [
+        ("standby_promoted_after_primary_was_killed", End::Killed),
+        ("standby_promoted_after_primary_was_stopped", End::Stopped),
+    ] {
+        let runtime = Arc::clone(runtime);
+        trials.push(Trial::test(name, move || {
+            runtime.block_on(failover::loses_nothing(end, seed));
+            Ok(())
+        }));
+    }
+    let on_runtime = Arc::clone(runtime);
+    trials.push(Trial::test("stale_standby_is_found_out", move || {
+        on_runtime.block_on(failover::is_found_out(seed));
         Ok(())
     }));
     let on_runtime = Arc::clone(runtime);

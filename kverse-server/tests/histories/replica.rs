@@ -15,8 +15,10 @@ use crate::cluster::DATABASE;
 pub(crate) struct Replica {
     process: ServerProcess,
     pub(crate) address: SocketAddr,
-    /// Its link to PostgreSQL.
+    /// Its link to PostgreSQL, to the primary.
     pub(crate) postgres: TcpProxy,
+    /// Its links to standbys.
+    standbys: Vec<TcpProxy>,
     /// Its link to Redis.
     pub(crate) redis: TcpProxy,
     directory: TempDir,
@@ -26,18 +28,25 @@ pub(crate) struct Replica {
 impl Replica {
     const START_WAIT: Duration = Duration::from_secs(60);
 
-    pub(crate) async fn start(postgres: &PostgresServer, redis: &RedisServer) -> Self {
+    /// Starts a server on a Redis and a database, which is at the first of these servers, and may come to be at another.
+    pub(crate) async fn start(databases: &[&PostgresServer], redis: &RedisServer) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(clock_file(&directory), "+0").unwrap();
-        let postgres_link = TcpProxy::start(postgres.address()).await;
-        let redis_link = TcpProxy::start(redis.address()).await;
-        let links = [&postgres_link, &redis_link];
-        let (process, address) = launch(&directory, 0, links, "127.0.0.1:0").await;
+        let mut databases = databases.iter();
+        let postgres = TcpProxy::start(databases.next().unwrap().address()).await;
+        let mut standbys = Vec::new();
+        for standby in databases {
+            standbys.push(TcpProxy::start(standby.address()).await);
+        }
+        let redis = TcpProxy::start(redis.address()).await;
+        let urls = urls(&postgres, &standbys, &redis);
+        let (process, address) = launch(&directory, 0, urls, "127.0.0.1:0").await;
         Self {
             process,
             address,
-            postgres: postgres_link,
-            redis: redis_link,
+            postgres,
+            standbys,
+            redis,
             directory,
             starts: 1,
         }
@@ -50,8 +59,9 @@ impl Replica {
 
     /// Starts it again after [`Self::kill`], at the same address.
     pub(crate) async fn start_again(&mut self) {
-        let (links, address) = ([&self.postgres, &self.redis], self.address.to_string());
-        let (process, _) = launch(&self.directory, self.starts, links, &address).await;
+        let urls = urls(&self.postgres, &self.standbys, &self.redis);
+        let address = self.address.to_string();
+        let (process, _) = launch(&self.directory, self.starts, urls, &address).await;
         self.process = process;
         self.starts += 1;
     }
@@ -94,11 +104,23 @@ fn log_file(directory: &TempDir, start: usize) -> PathBuf {
     directory.path().join(format!("log-{start}"))
 }
 
+/// The URLs of the database and of Redis behind these links.
+fn urls(postgres: &TcpProxy, standbys: &[TcpProxy], redis: &TcpProxy) -> [String; 2] {
+    let mut hosts = postgres.address().to_string();
+    for standby in standbys {
+        hosts.push_str(&format!(",{}", standby.address()));
+    }
+    [
+        format!("postgresql://kverse@{hosts}/{DATABASE}"),
+        format!("redis://{}", redis.address()),
+    ]
+}
+
 /// Starts the program; the process, and where it listens.
 async fn launch(
     directory: &TempDir,
     start: usize,
-    [postgres, redis]: [&TcpProxy; 2],
+    [database_url, redis_url]: [String; 2],
     address: &str,
 ) -> (ServerProcess, SocketAddr) {
     // Nothing of ours in its environment.
@@ -116,11 +138,8 @@ async fn launch(
         "FAKETIME_CACHE_DURATION=1".to_owned(),
         "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
         env!("CARGO_BIN_EXE_kverse-server").to_owned(),
-        format!(
-            "--database-url=postgresql://kverse@{}/{DATABASE}",
-            postgres.address()
-        ),
-        format!("--redis-url=redis://{}", redis.address()),
+        format!("--database-url={database_url}"),
+        format!("--redis-url={redis_url}"),
         format!("--listen={address}"),
         "--workers=2".to_owned(),
         "--log-format=json".to_owned(),

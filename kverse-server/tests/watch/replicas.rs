@@ -24,15 +24,15 @@ const END: &str = "end";
 struct Cluster {
     replicas: [Process; 2],
     _redis: RedisServer,
-    _postgres: PostgresServer,
 }
 
 impl Cluster {
-    async fn start() -> Self {
-        let postgres = PostgresServer::start(PostgresOptions::default());
-        postgres.sql("postgres", "CREATE DATABASE kverse");
+    /// On servers of which one has the database.
+    async fn start(databases: &[&PostgresServer]) -> Self {
         let redis = RedisServer::start_with(&["--maxmemory-policy", "volatile-lru"]);
-        let database_url = format!("--database-url={}", postgres.url("kverse"));
+        let hosts = databases.iter().map(|server| server.address().to_string());
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        let database_url = format!("--database-url=postgresql://kverse@{hosts}/kverse");
         let redis_url = format!("--redis-url={}", redis.url());
         let options = [&*database_url, &*redis_url];
         Self {
@@ -41,13 +41,18 @@ impl Cluster {
                 Process::start(&options).await,
             ],
             _redis: redis,
-            _postgres: postgres,
         }
     }
 
     fn urls(&self) -> [String; 2] {
         [self.replicas[0].url(), self.replicas[1].url()]
     }
+}
+
+fn database() -> PostgresServer {
+    let postgres = PostgresServer::start(PostgresOptions::default());
+    postgres.sql("postgres", "CREATE DATABASE kverse");
+    postgres
 }
 
 /// Stores something; the version, if it was acknowledged.
@@ -168,8 +173,29 @@ async fn watch(urls: [String; 2]) -> Told {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_write_is_told_although_a_replica_is_killed() {
-    let mut cluster = Cluster::start().await;
-    let urls = cluster.urls();
+    let database = database();
+    let mut cluster = Cluster::start(&[&database]).await;
+    let resumed = every_write_is_told(cluster.urls(), || cluster.replicas[1].kill()).await;
+    assert_eq!(resumed, WATCHERS / 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_acknowledged_write_is_told_although_a_standby_takes_over() {
+    let primary = database();
+    let standby = primary.start_standby(PostgresOptions::default());
+    primary.wait_for_standby();
+    let cluster = Cluster::start(&[&primary, &standby]).await;
+    let fail_over = || {
+        primary.kill();
+        standby.promote();
+    };
+    let resumed = every_write_is_told(cluster.urls(), fail_over).await;
+    assert_eq!(resumed, 0, "a watcher was told to go");
+}
+
+/// Writers and watchers at both servers, while something happens in between. How often a watcher had to go to the other
+/// server.
+async fn every_write_is_told(urls: [String; 2], happen: impl FnOnce()) -> usize {
     let other = [urls[1].clone(), urls[0].clone()];
     let mut watchers = JoinSet::new();
     for number in 0..WATCHERS {
@@ -190,7 +216,7 @@ async fn every_acknowledged_write_is_told_although_a_replica_is_killed() {
         writers.spawn(write(url, number, Arc::clone(&progress)));
     }
     progress.more(WRITES).await;
-    cluster.replicas[1].kill();
+    happen();
     progress.more(WRITES).await;
     progress.stop.store(true, Ordering::SeqCst);
     let written = writers.join_all().await.concat();
@@ -203,11 +229,11 @@ async fn every_acknowledged_write_is_told_although_a_replica_is_killed() {
     }
     let resumed: usize = told.iter().map(|told| told.resumed).sum();
     let repeated: usize = told.iter().map(|told| told.repeated).sum();
-    assert_eq!(resumed, WATCHERS / 2);
     println!(
         "{} acknowledged writes, all told to {WATCHERS} watchers, {repeated} events twice",
         written.len()
     );
+    resumed
 }
 
 async fn until_watched(url: &str, watchers: usize) {
@@ -227,7 +253,8 @@ async fn until_watched(url: &str, watchers: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_replica_writes_is_told_within_a_second() {
     const WRITES: usize = 50;
-    let cluster = Cluster::start().await;
+    let database = database();
+    let cluster = Cluster::start(&[&database]).await;
     let urls = cluster.urls();
     let client = client();
     for (name, writer) in [("same", &urls[0]), ("other", &urls[1])] {
