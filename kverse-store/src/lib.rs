@@ -56,5 +56,5 @@ struct Readme;
 
 pub use config::{RedisUrl, StoreConfig, StoreUrl};
 pub use database_url::DatabaseUrl;
-pub use open::{Opened, migrate, migrations, open, open_with_tokens};
+pub use open::{Opened, backup, migrate, migrations, open, open_with_tokens, revert};
 pub use schema::{Migration, MigrationState};

@@ -14,12 +14,14 @@ use crate::tokens::table::TokenTable;
 use crate::tokens::{MemoryTokens, StoredTokens, TokenStore};
 use crate::{StoreConfig, StoreUrl};
 
+mod backup;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod start;
 
-pub use self::migrate::{migrate, migrations};
+pub use self::backup::backup;
+pub use self::migrate::{migrate, migrations, revert};
 
 /// How many reads a backend is asked for at the same time; what arrives meanwhile is read together.
 pub(crate) const READS_IN_FLIGHT: usize = 4;

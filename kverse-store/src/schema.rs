@@ -3,7 +3,10 @@
 use std::fmt;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use embedded::{AppliedVersion, TableName, compare};
+use kverse_core::Error;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use embedded::{AppliedVersion, TableName, WORKS_FROM, WorksFrom, compare};
 
 /// A step in the making of a database's schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub enum MigrationState {
     AppliedNow,
     /// It is still to be done.
     Pending,
+    /// A newer version of KVerse did it, and says that this one works with it too.
+    Newer,
 }
 
 impl MigrationState {
@@ -33,6 +38,7 @@ impl MigrationState {
             Self::Applied => "applied",
             Self::AppliedNow => "applied now",
             Self::Pending => "pending",
+            Self::Newer => "of a newer version",
         }
     }
 }
@@ -58,12 +64,28 @@ impl Migration {
     }
 }
 
+/// Refuses to undo anything but the last migration that was done, and the first, which made the table of the keys.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn check_last(found: &[Migration], name: &str) -> Result<(), Error> {
+    let done = found.iter().filter(|migration| !migration.is_pending());
+    let done: Vec<&Migration> = done.collect();
+    let reason = match done.as_slice() {
+        [] => "no migration has been done".to_owned(),
+        [first] if first.name == name => "that would remove all keys".to_owned(),
+        [.., last] if last.name == name && last.state != MigrationState::Newer => return Ok(()),
+        [.., last] => format!("the last one is {}", last.name),
+    };
+    Err(Error::invalid_input(format!(
+        "the migration {name} cannot be undone: {reason}"
+    )))
+}
+
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod embedded {
     use diesel::QueryableByName;
     use diesel::backend::Backend;
     use diesel::migration::{self, MigrationSource, MigrationVersion};
-    use diesel::sql_types::Text;
+    use diesel::sql_types::{BigInt, Text};
     use diesel_migrations::EmbeddedMigrations;
     use kverse_core::{Error, ErrorKind};
 
@@ -84,10 +106,23 @@ mod embedded {
         version: String,
     }
 
+    /// From which schema on programs work with a migration, as the migration itself says in the table `meta`.
+    #[derive(QueryableByName)]
+    pub(crate) struct WorksFrom {
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = BigInt)]
+        value: i64,
+    }
+
+    /// The query for all [`WorksFrom`]. There is the table once there is any migration.
+    pub(crate) const WORKS_FROM: &str = "SELECT name, value FROM meta WHERE name LIKE 'schema %'";
+
     /// The state of each migration in a database that has these. Refuses, as `Unsupported`, a schema that a newer version
-    /// made.
+    /// made, unless that says that this version works with it.
     pub(crate) fn compare<DB: Backend>(
         applied: Vec<AppliedVersion>,
+        works_from: &[WorksFrom],
         migrations: &EmbeddedMigrations,
     ) -> migration::Result<Result<Vec<Migration>, Error>> {
         let known = MigrationSource::<DB>::migrations(migrations)?;
@@ -110,11 +145,26 @@ mod embedded {
             });
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
-        if let Some(unknown) = applied.first() {
-            let message = format!(
-                "the database was made by a newer version of KVerse (schema {unknown}); use that version or a later one"
-            );
-            return Ok(Err(Error::new(ErrorKind::Unsupported, message)));
+        let newest = MigrationSource::<DB>::migrations(migrations)?
+            .iter()
+            .filter_map(|migration| migration.name().version().to_string().parse::<i64>().ok())
+            .max();
+        applied.sort();
+        for unknown in applied {
+            let name = format!("schema {unknown}");
+            let works = works_from
+                .iter()
+                .any(|works| works.name == name && Some(works.value) <= newest);
+            if !works {
+                let message = format!(
+                    "the database was made by a newer version of KVerse (schema {unknown}); use that version or a later one"
+                );
+                return Ok(Err(Error::new(ErrorKind::Unsupported, message)));
+            }
+            found.push(Migration {
+                name: unknown.to_string(),
+                state: MigrationState::Newer,
+            });
         }
         Ok(Ok(found))
     }

@@ -176,7 +176,7 @@ impl Controller {
     fn is_stable(&self, known: &Known) -> bool {
         let enough = match known.state.mode {
             // Nobody has used it yet, so it need not prove itself.
-            Mode::Off if known.state.epoch > 0 => self.shared.timing.stable_after,
+            Mode::Off if known.state.revision > 0 => self.shared.timing.stable_after,
             Mode::Off | Mode::Warming | Mode::On => Duration::ZERO,
         };
         self.reachable_since

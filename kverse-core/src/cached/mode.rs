@@ -45,7 +45,8 @@ pub struct ModeState {
 /// The register of the mode, in the database.
 #[async_trait]
 pub trait ModeRegister: Debug + Send + Sync + 'static {
-    /// The current state. A fresh register has revision 0, epoch 0, mode `Off` and no run id.
+    /// The current state. A fresh register has revision 0, mode `Off` and no run id. When the data may have gone back to an
+    /// earlier state, as after a restore, it is `Off` first, and the epochs from then on are none that were there before.
     async fn read(&self) -> Result<ModeState>;
 
     /// Replaces the state if its revision is still `expected`; `new.revision` is `expected + 1`. Whether it did.

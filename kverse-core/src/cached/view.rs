@@ -97,7 +97,8 @@ impl View {
         self.known.send_modify(|known| {
             let lease_until = asked_at + self.lease;
             match known {
-                Some(known) if known.state.revision == state.revision => {
+                // As a whole: of a database that was restored, a revision may be another one than it was before.
+                Some(known) if known.state == state => {
                     known.lease_until = known.lease_until.max(lease_until);
                     known.asked_at = known.asked_at.max(asked_at);
                 }

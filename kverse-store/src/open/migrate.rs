@@ -25,6 +25,27 @@ pub async fn migrate(url: &StoreUrl) -> Result<Vec<Migration>> {
     }
 }
 
+/// Undoes the last migration of a database, which must have this name, so that an older version of KVerse can use it; what
+/// there is of the schema then. What only that migration made a place for is lost.
+///
+/// # Errors
+/// As [`migrate`]; `InvalidInput` for any other migration than the last, and for the first.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(unused_variables, reason = "there is no schema in this build")
+)]
+pub async fn revert(url: &StoreUrl, name: &str) -> Result<Vec<Migration>> {
+    match url {
+        #[cfg(feature = "sqlite")]
+        StoreUrl::Sqlite(path) => SqliteStore::revert(SqliteConfig::new(path), name).await,
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(url) => {
+            PostgresStore::revert(PostgresConfig::new(url.clone()), name).await
+        }
+        url => Err(without_schema(url)),
+    }
+}
+
 /// What of the schema a database has, which this does not change: a file that is not there is not made.
 ///
 /// # Errors

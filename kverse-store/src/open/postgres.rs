@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kverse_core::cached::{Mode, ModeRegister};
+use kverse_core::cached::Mode;
 use kverse_core::{CoalescedStore, Error, ErrorKind, GroupCommitStore, KvStore, Result};
 
 use super::{Opened, READS_IN_FLIGHT};
@@ -48,8 +48,7 @@ fn grouped(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn
 
 /// The database alone, which must not be written past a cache that others read.
 async fn uncached(postgres: Arc<PostgresStore>, config: &StoreConfig) -> Result<Arc<dyn KvStore>> {
-    let state = postgres.mode_register()?.read().await?;
-    if state.mode != Mode::Off {
+    if postgres.mode_register()?.recorded().await? != Mode::Off {
         let message = format!(
             "{postgres} is cached by Redis: give the URL of that Redis, or others would read what is out of date"
         );
@@ -65,7 +64,7 @@ async fn cached(
     config: &StoreConfig,
 ) -> Result<Arc<dyn KvStore>> {
     use kverse_core::CachedStore;
-    use kverse_core::cached::{ReplicatedCache, Timing};
+    use kverse_core::cached::{ModeRegister, ReplicatedCache, Timing};
 
     use crate::redis::{RedisCache, RedisOptions};
 

@@ -9,18 +9,21 @@ use diesel::{RunQueryDsl, sql_query};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use kverse_core::{Error, Result};
+use kverse_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
 use super::error::{PostgresError, while_opening};
 use super::pool::Connections;
 use super::{PostgresConfig, PostgresStore};
-use crate::schema::{self, AppliedVersion, Migration, TableName};
+use crate::schema::{self, AppliedVersion, Migration, TableName, WORKS_FROM, WorksFrom};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// How long the migrations may take, waits for another replica that migrates included.
 const WAIT: Duration = Duration::from_secs(120);
+
+/// How long a migration waits for the lock of a table.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The name of the lock that lets one replica migrate at a time: a number that no other program is likely to use.
 const LOCK: &str = "SELECT pg_advisory_lock(8020231117001947453)";
@@ -36,6 +39,23 @@ impl PostgresStore {
             migrate(connections.connect().await?).await
         };
         migrated
+            .await
+            .map_err(|error| while_opening(&config.url, error))
+    }
+
+    /// Undoes the last migration of a database, which must have this name; what there is of the schema then. What only that
+    /// migration made a place for is lost.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate); `InvalidInput` for any other migration than the last, and for the first.
+    pub async fn revert(config: PostgresConfig, name: &str) -> Result<Vec<Migration>> {
+        let name = name.to_owned();
+        let reverted = async {
+            let connections = Connections::new(&config, Arc::default())?;
+            let connection = connections.connect().await?;
+            blocking(connection, move |connection| revert(connection, &name)).await
+        };
+        reverted
             .await
             .map_err(|error| while_opening(&config.url, error))
     }
@@ -95,14 +115,31 @@ fn migrate_blocking(connection: &mut Connection) -> Result<Vec<Migration>, Postg
     if !found.iter().any(Migration::is_pending) {
         return Ok(found);
     }
-    connection.batch_execute(&format!("SET statement_timeout = {}", WAIT.as_millis()))?;
-    connection.batch_execute(LOCK)?;
+    lock(connection)?;
     // Another replica may have been faster.
     let found = read(connection)?;
     connection
         .run_pending_migrations(MIGRATIONS)
         .map_err(while_changing)?;
     Ok(found.into_iter().map(Migration::done).collect())
+}
+
+fn revert(connection: &mut Connection, name: &str) -> Result<Vec<Migration>, PostgresError> {
+    lock(connection)?;
+    schema::check_last(&read(connection)?, name)?;
+    connection
+        .revert_last_migration(MIGRATIONS)
+        .map_err(while_changing)?;
+    read(connection)
+}
+
+/// Keeps others from migrating until the connection ends. What then waits for the lock of a table lets others wait behind it:
+/// not for long.
+fn lock(connection: &mut Connection) -> Result<(), PostgresError> {
+    connection.batch_execute(&format!("SET statement_timeout = {}", WAIT.as_millis()))?;
+    connection.batch_execute(LOCK)?;
+    connection.batch_execute(&format!("SET lock_timeout = {}", LOCK_WAIT.as_millis()))?;
+    Ok(())
 }
 
 /// The state of each migration. Not by diesel's own means, which make their table if it is not there: only users who may
@@ -115,7 +152,12 @@ fn read(connection: &mut Connection) -> Result<Vec<Migration>, PostgresError> {
         applied = sql_query("SELECT version FROM __diesel_schema_migrations")
             .load::<AppliedVersion>(connection)?;
     }
-    Ok(schema::compare::<Pg>(applied, &MIGRATIONS).map_err(PostgresError::Migrate)??)
+    let mut works_from = Vec::new();
+    if !applied.is_empty() {
+        works_from = sql_query(WORKS_FROM).load::<WorksFrom>(connection)?;
+    }
+    let found = schema::compare::<Pg>(applied, &works_from, &MIGRATIONS);
+    Ok(found.map_err(PostgresError::Migrate)??)
 }
 
 /// The error of a schema that could not be changed.
@@ -128,6 +170,12 @@ fn while_changing(error: Box<dyn std::error::Error + Send + Sync>) -> PostgresEr
              run `kverse-cli migrate` as one who may"
         );
         return Error::invalid_input(message).with_source(error).into();
+    }
+    if text.contains("lock timeout") {
+        let message = "the schema of the database cannot be changed while somebody, such as a dump, holds locks of its tables";
+        return Error::new(ErrorKind::Unavailable, message)
+            .with_source(error)
+            .into();
     }
     PostgresError::Migrate(error)
 }

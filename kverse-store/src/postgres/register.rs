@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use kverse_core::cached::{Heartbeat, Mode, ModeRegister, ModeState};
-use kverse_core::{Error, Result, Timestamp};
+use kverse_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::PostgresConfig;
 use super::clock::DatabaseClock;
 use super::error::{PostgresError, corrupt};
 use super::pool::Connections;
 use super::rows::{to_i64, to_u64};
-use super::statements::{Beat, ReadMode, SwapMode};
+use super::statements::{AdoptMode, Beat, ReadMode, SwapMode};
 
 /// The [`ModeRegister`] in the tables `cache_mode` and `replica`. It has two connections of its own, so that it does not
 /// wait behind reads and writes, and answers within a second or fails.
+///
+/// A mode is worth something only in the run of the database in which it was set. A database that was started since may be
+/// one that was restored, or a standby that took over, and what the cache holds may be newer than its data: to read the mode
+/// then switches the cache off for all, and the next epoch is none that was there before.
 #[derive(Debug)]
 pub struct PostgresModeRegister {
     connections: Connections,
@@ -40,17 +44,48 @@ impl PostgresModeRegister {
         })
     }
 
-    async fn load(&self) -> Result<ModeState, PostgresError> {
+    /// The mode as it was left, be it in another run of the database.
+    pub(crate) async fn recorded(&self) -> Result<Mode> {
+        let (state, _) = self.load().await?;
+        Ok(state.mode)
+    }
+
+    /// The state, and whether it was set in this run of the database.
+    async fn load(&self) -> Result<(ModeState, bool), PostgresError> {
         let mut lease = self.connections.lease().await?;
-        let read = ReadMode::new().get_result::<(i64, i64, String, String)>(&mut lease);
-        let (revision, epoch, mode, run_id) = self.connections.answer(read).await?;
+        let read = ReadMode::new().get_result::<(i64, i64, String, String, bool)>(&mut lease);
+        let (revision, epoch, mode, run_id, is_own) = self.connections.answer(read).await?;
         lease.keep();
-        Ok(ModeState {
+        let state = ModeState {
             revision: to_u64(revision)?,
             epoch: to_u64(epoch)?,
             mode: to_mode(&mode)?,
             run_id,
-        })
+        };
+        Ok((state, is_own))
+    }
+
+    /// The state in this run of the database: off at first.
+    async fn load_own(&self) -> Result<ModeState, PostgresError> {
+        let (state, is_own) = self.load().await?;
+        if is_own {
+            return Ok(state);
+        }
+        let mut lease = self.connections.lease().await?;
+        let adopt = AdoptMode::new().execute(&mut lease);
+        if self.connections.answer(adopt).await? > 0 && state.mode != Mode::Off {
+            tracing::info!(
+                "the database was started or restored since the cache was used: the cache begins anew"
+            );
+        }
+        lease.keep();
+        match self.load().await? {
+            (state, true) => Ok(state),
+            (_, false) => {
+                let message = "the database was started or restored just now";
+                Err(Error::new(ErrorKind::Unavailable, message).into())
+            }
+        }
     }
 
     async fn swap(&self, expected: u64, new: &ModeState) -> Result<bool, PostgresError> {
@@ -121,7 +156,7 @@ fn to_mode(text: &str) -> Result<Mode> {
 #[async_trait]
 impl ModeRegister for PostgresModeRegister {
     async fn read(&self) -> Result<ModeState> {
-        self.load().await.map_err(Error::from)
+        self.load_own().await.map_err(Error::from)
     }
 
     /// After a `Timeout` the state may or may not be replaced: read it.

@@ -318,20 +318,31 @@ statement! {
 }
 
 statement! {
-    /// The mode of the shared cache: revision, epoch, mode, run id.
-    ReadMode<'a> {} -> (BigInt, BigInt, Text, Text);
-    "SELECT revision, epoch, mode, run_id FROM cache_mode WHERE id = 1"
+    /// The mode of the shared cache: revision, epoch, mode, run id, and whether it was set in this run of the database.
+    ReadMode<'a> {} -> (BigInt, BigInt, Text, Text, Bool);
+    "SELECT revision, epoch, mode, run_id, database_run = database_run() FROM cache_mode WHERE id = 1"
 }
 
 statement! {
-    /// Replaces the mode of the shared cache if its revision is still the expected one.
+    /// Switches the shared cache off if the mode was set in another run of the database: since then the data may have been
+    /// replaced by older data, and what the cache holds is from another future. Epochs go on from the time, so that none
+    /// is used twice. A register that was never used stays at revision 0.
+    AdoptMode<'a> {} -> ();
+    "UPDATE cache_mode SET revision = CASE WHEN revision = 0 THEN 0 ELSE revision + 1 END, mode = 'off', \
+     epoch = GREATEST(epoch, (extract(epoch FROM statement_timestamp()) * 1000)::bigint), \
+     changed_at = (extract(epoch FROM statement_timestamp()) * 1000000)::bigint, \
+     database_run = database_run() WHERE id = 1 AND database_run <> database_run()"
+}
+
+statement! {
+    /// Replaces the mode of the shared cache if its revision is still the expected one, in this run of the database.
     SwapMode<'a> { revision: i64, epoch: i64, mode: &'a str, run_id: &'a str, expected: i64 } -> ();
     "UPDATE cache_mode SET revision = " (revision: BigInt)
     ", epoch = " (epoch: BigInt)
     ", mode = " (mode: Text)
     ", run_id = " (run_id: Text)
     ", changed_at = (extract(epoch FROM statement_timestamp()) * 1000000)::bigint \
-     WHERE id = 1 AND revision = " (expected: BigInt)
+     WHERE id = 1 AND database_run = database_run() AND revision = " (expected: BigInt)
 }
 
 statement! {

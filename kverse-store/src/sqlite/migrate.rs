@@ -9,7 +9,7 @@ use super::connection;
 use super::error::{SqliteError, while_opening};
 use super::lock::DatabaseLock;
 use super::{SqliteConfig, SqliteStore};
-use crate::schema::{self, AppliedVersion, Migration, TableName};
+use crate::schema::{self, AppliedVersion, Migration, TableName, WORKS_FROM, WorksFrom};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -22,6 +22,19 @@ impl SqliteStore {
         blocking(config, |config| on_file(config, migrate)).await
     }
 
+    /// Undoes the last migration of a database, which must have this name; what there is of the schema then. What only that
+    /// migration made a place for is lost.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `InvalidInput` for any other migration than the last, and for the first.
+    pub async fn revert(config: SqliteConfig, name: &str) -> Result<Vec<Migration>> {
+        let name = name.to_owned();
+        blocking(config, move |config| {
+            on_file(config, |connection| revert(connection, &name))
+        })
+        .await
+    }
+
     /// What of the schema a database has. A file that is not there is not made.
     ///
     /// # Errors
@@ -29,7 +42,7 @@ impl SqliteStore {
     pub async fn migrations(config: SqliteConfig) -> Result<Vec<Migration>> {
         blocking(config, |config| match &config.path {
             Some(path) if path.exists() => on_file(config, migrations),
-            _ => compare(Vec::new()),
+            _ => compare(Vec::new(), &[]),
         })
         .await
     }
@@ -71,6 +84,14 @@ pub(super) fn migrate(connection: &mut SqliteConnection) -> Result<Vec<Migration
     Ok(found.into_iter().map(Migration::done).collect())
 }
 
+fn revert(connection: &mut SqliteConnection, name: &str) -> Result<Vec<Migration>, SqliteError> {
+    schema::check_last(&migrations(connection)?, name)?;
+    connection
+        .revert_last_migration(MIGRATIONS)
+        .map_err(SqliteError::Migrate)?;
+    migrations(connection)
+}
+
 /// What of the schema is there, which this does not change.
 ///
 /// # Errors
@@ -82,9 +103,17 @@ pub(super) fn migrations(connection: &mut SqliteConnection) -> Result<Vec<Migrat
         applied = sql_query("SELECT version FROM __diesel_schema_migrations")
             .load::<AppliedVersion>(connection)?;
     }
-    compare(applied)
+    let mut works_from = Vec::new();
+    if !applied.is_empty() {
+        works_from = sql_query(WORKS_FROM).load::<WorksFrom>(connection)?;
+    }
+    compare(applied, &works_from)
 }
 
-fn compare(applied: Vec<AppliedVersion>) -> Result<Vec<Migration>, SqliteError> {
-    Ok(schema::compare::<Sqlite>(applied, &MIGRATIONS).map_err(SqliteError::Migrate)??)
+fn compare(
+    applied: Vec<AppliedVersion>,
+    works_from: &[WorksFrom],
+) -> Result<Vec<Migration>, SqliteError> {
+    let found = schema::compare::<Sqlite>(applied, works_from, &MIGRATIONS);
+    Ok(found.map_err(SqliteError::Migrate)??)
 }

@@ -1,5 +1,6 @@
 //! Embedded SQLite.
 
+mod backup;
 mod config;
 mod connection;
 mod error;

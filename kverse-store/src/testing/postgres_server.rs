@@ -186,7 +186,7 @@ impl PostgresServer {
     }
 
     /// A client program of PostgreSQL that talks to this server.
-    fn client(&self, program: &str) -> Command {
+    pub fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.join(program));
         command.args(["-h", "127.0.0.1", "-U", Self::USER, "-p"]);
         command.arg(self.port.to_string());
@@ -194,7 +194,8 @@ impl PostgresServer {
         command
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where the server has its data.
+    pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 

@@ -16,16 +16,14 @@ async fn the_mode_register_changes_by_comparison_and_counts_replicas() {
         store.mode_register().unwrap(),
         store.mode_register().unwrap(),
     );
-    let fresh = ModeState {
-        revision: 0,
-        epoch: 0,
-        mode: Mode::Off,
-        run_id: String::new(),
-    };
-    assert_eq!(one.read().await.unwrap(), fresh);
+    let fresh = one.read().await.unwrap();
+    assert_eq!((fresh.revision, fresh.mode), (0, Mode::Off));
+    assert_eq!(fresh.run_id, "");
+    assert!(fresh.epoch > 0, "one that was never used");
+    assert_eq!(other.read().await.unwrap(), fresh);
     let warming = ModeState {
         revision: 1,
-        epoch: 1,
+        epoch: fresh.epoch + 1,
         mode: Mode::Warming,
         run_id: "run".to_owned(),
     };
