@@ -17,7 +17,7 @@ use kverse_store::wire;
 
 pub(crate) use self::bench::{BenchArgs, Mix};
 pub(crate) use self::token::{CreateArgs, TokenArgs, TokenCommand};
-pub(crate) use self::transfer::{ExportArgs, ImportArgs};
+pub(crate) use self::transfer::{BackupArgs, ExportArgs, ImportArgs};
 pub(crate) use self::watch::WatchArgs;
 
 // The man page is made from these texts, too: an indented line is an example, or, with two spaces in it, an entry of a table.
@@ -138,7 +138,12 @@ Examples:
   kverse-cli --store postgresql://owner@db/kverse migrate --status
   kverse-cli --store postgresql://owner@db/kverse migrate
 
-With -o json, one line for each migration, whose state is applied, applied now or pending:
+A version of KVerse works with the schema of a newer one if that says so; --status shows what is of a newer version. \
+--revert takes a database back for a version that does not: stop all servers, and undo the last migration, then the one before \
+it, as far as needed. What only such a migration made a place for is lost.
+  kverse-cli --store sqlite:kverse.db migrate --revert 2026-11-26-000000_changes
+
+With -o json, one line for each migration, whose state is applied, applied now, pending or of a newer version:
   {\"migration\":\"2026-11-23-000000_create_kv\",\"state\":\"applied\"}";
 
 const COMPLETIONS_AFTER_HELP: &str = "\
@@ -271,6 +276,11 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Stores the entries that `export` wrote.
     Import(ImportArgs),
+    /// Copies an SQLite database to a new file, also while a server has it open.
+    ///
+    /// The copy is a database itself, as the original is after some commit, with everything that was acknowledged before. Only
+    /// its owner may read it.
+    Backup(BackupArgs),
     /// Counts the keys.
     #[command(after_help = STATS_AFTER_HELP)]
     Stats,
@@ -390,6 +400,10 @@ pub(crate) struct MigrateArgs {
     /// Only say what there is to do.
     #[arg(long)]
     pub(crate) status: bool,
+
+    /// Undo this migration, the last one, instead.
+    #[arg(long, value_name = "NAME", conflicts_with = "status", value_hint = ValueHint::Other)]
+    pub(crate) revert: Option<String>,
 }
 
 /// A time that a person waits: more than nothing, at most a day.

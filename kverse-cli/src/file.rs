@@ -28,15 +28,33 @@ impl NewFile {
             }
             Err(_) => path.to_owned(),
         };
+        // As for any new file: the umask decides.
+        Self::with_mode(path, 0o666)
+    }
+
+    /// A file that is not there yet, which only its owner may read.
+    pub(crate) fn private(path: &Path) -> Result<Self, Failure> {
+        if path.symlink_metadata().is_ok() {
+            return Err(Failure::usage(format!(
+                "{} exists: give the name of a new file",
+                path.display()
+            )));
+        }
+        Self::with_mode(path.to_owned(), 0o600)
+    }
+
+    fn with_mode(path: PathBuf, mode: u32) -> Result<Self, Failure> {
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".kverse-").suffix(".part");
-        // As for any new file: the umask decides.
         #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        // Elsewhere the directory decides.
+        #[cfg(not(unix))]
+        let _ = mode;
         let file = builder
             .tempfile_in(directory)
             .map_err(|error| cannot_write(&path, &error))?;
@@ -49,6 +67,23 @@ impl NewFile {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.file.write_all(bytes);
         written.map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    /// Where the file is until it has its name, for others to write it.
+    pub(crate) fn place(&self) -> &Path {
+        self.file.get_ref().path()
+    }
+
+    /// Gives a file that others have written its name, unless another has it by now. How long the file is.
+    pub(crate) fn finish_new(self) -> Result<u64, Failure> {
+        let Self { path, file } = self;
+        let named = || {
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let bytes = file.as_file().metadata()?.len();
+            file.persist_noclobber(&path).map_err(|error| error.error)?;
+            Ok(bytes)
+        };
+        named().map_err(|error| cannot_write(&path, &error))
     }
 
     /// Gives the file its name, once it is on the disk.

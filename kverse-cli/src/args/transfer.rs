@@ -1,4 +1,4 @@
-//! The arguments of export and import.
+//! The arguments of backup, export and import.
 
 use std::path::PathBuf;
 
@@ -31,6 +31,24 @@ before it are stored. An import that was broken off can be repeated.
 
 With -o json, also if it fails, then with the line as error:
   {\"imported\":42,\"skipped\":0,\"expired\":0}";
+
+const BACKUP_AFTER_HELP: &str = "\
+Example:
+  kverse-cli --store sqlite:kverse.db backup copy.db
+
+It gets its name when it is complete. To restore it, stop the server and put it in the place of the database, without the \
+files next to that whose names end with -wal and -shm.
+
+With -o json:
+  {\"bytes\":40960}";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = BACKUP_AFTER_HELP)]
+pub(crate) struct BackupArgs {
+    /// The file to make.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_AFTER_HELP)]

@@ -1,4 +1,4 @@
-use kverse_store::{MigrationState, StoreUrl, migrate, migrations};
+use kverse_store::{MigrationState, StoreUrl, migrate, migrations, revert};
 use serde::Serialize;
 
 use crate::args::MigrateArgs;
@@ -17,10 +17,10 @@ pub(crate) async fn run(
     args: &MigrateArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let found = if args.status {
-        migrations(url).await?
-    } else {
-        migrate(url).await?
+    let found = match &args.revert {
+        Some(name) => revert(url, name).await?,
+        None if args.status => migrations(url).await?,
+        None => migrate(url).await?,
     };
     for migration in found {
         let state = MigrationState::as_str(migration.state);

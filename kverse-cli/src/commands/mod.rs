@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod backup;
 mod bench;
 mod completions;
 mod delete;
@@ -35,6 +36,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<Exit, Failure
     let url: StoreUrl = args.store.parse()?;
     let result = match args.command {
         Command::Migrate(migrate) => migrate::run(&url, &migrate, output).await,
+        Command::Backup(backup) => backup::run(&url, &backup, output).await,
         _ => with_store(&url, args, output).await,
     };
     result.map_err(|failure| failure.of_store(&url))
@@ -66,9 +68,11 @@ async fn on_store(
         Command::Stats => stats::run(store, output).await,
         Command::Health => health::run(store, output).await,
         Command::Bench(args) => bench::run(store, args, output).await,
-        Command::Token(_) | Command::Migrate(_) | Command::Completions { .. } | Command::Man => {
-            Err(Failure::usage("this command needs no open store"))
-        }
+        Command::Token(_)
+        | Command::Migrate(_)
+        | Command::Backup(_)
+        | Command::Completions { .. }
+        | Command::Man => Err(Failure::usage("this command needs no open store")),
     }
 }
 
