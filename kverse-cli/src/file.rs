@@ -52,8 +52,9 @@ impl NewFile {
         builder.prefix(".kverse-").suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        // Elsewhere the directory decides.
         #[cfg(not(unix))]
-        let _ = mode; // There the directory decides.
+        let _ = mode;
         let file = builder
             .tempfile_in(directory)
             .map_err(|error| cannot_write(&path, &error))?;
