@@ -10,7 +10,7 @@ usage() {
 Usage: restart.sh [--no-build] [--env-file FILE] [--timeout SECONDS]
   Builds the image of the servers and replaces them one after the other: Nginx sends a server nothing more, the server ends
   what it has begun, a new one starts, and gets requests once it is healthy. If it does not, the other one goes on alone, as
-  it was. Nginx takes its changed settings on, too.
+  it was.
   --no-build    use the image that is there, such as that of KVERSE_IMAGE
   --env-file    the settings that start.sh was given [default: ops/.env]
   --timeout     how long a server may take until it is healthy [default: 120]
@@ -34,19 +34,19 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 
-# serve_with SETTINGS: Nginx goes on with these in place of its own, and nothing goes on with those that it had before.
-serve_with() { "${compose[@]}" exec -T nginx sh -c "$1 exec /etc/kverse/nginx/reload.sh" >&2; }
+in_nginx() { "${compose[@]}" exec -T nginx "$@"; }
 
 # replace NUMBER OTHER
 replace() {
   say "server $1: no more requests"
-  serve_with "SERVER$1=\$SERVER$2"
+  in_nginx rm -f "/tmp/nginx/without_server$2"
+  in_nginx touch "/tmp/nginx/without_server$1"
   "${compose[@]}" up --detach --no-deps --no-build --force-recreate "server$1" >&2
   if ! await "server$1" "$seconds"; then
     show_logs "server$1"
     fail "the new server $1 is not healthy; server $2 goes on alone, as it was, until restart.sh succeeds"
   fi
-  serve_with ''
+  in_nginx rm "/tmp/nginx/without_server$1"
   say "server $1: healthy, and in service again"
 }
 

@@ -122,5 +122,7 @@ if ! await "$services" "$seconds" "$starting"; then
   fail "not everything has started; ops/stop.sh stops what has"
 fi
 starting=''
+# A restart.sh that failed may have left one out.
+"${compose[@]}" exec -T nginx rm -f /tmp/nginx/without_server1 /tmp/nginx/without_server2
 addresses
 warn_if_open

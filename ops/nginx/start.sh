@@ -4,6 +4,7 @@
 set -eu
 export NGINX_DIRECTORY="${NGINX_DIRECTORY:-/tmp/nginx}"
 mkdir -p "$NGINX_DIRECTORY"
+rm -f "$NGINX_DIRECTORY/without_server1" "$NGINX_DIRECTORY/without_server2"
 "$(dirname "$0")/render.sh" >"$NGINX_DIRECTORY/nginx.conf"
 set -- -e stderr -p "$NGINX_DIRECTORY" -c "$NGINX_DIRECTORY/nginx.conf"
 nginx "$@" -t -q

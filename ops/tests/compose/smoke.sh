@@ -117,11 +117,17 @@ for up in nginx_up redis_up pg_up; do until_is '1 1' 60 query "$up"; done
 say 'the servers are replaced under load, without a failed request'
 before="$(container server1) $(container server2)"
 for number in 1 2 3; do load "$number" & done
+# Over connections that are kept open, which nothing may close under a request. It may end before a slow restart does.
+docker run --rm --network "${COMPOSE_PROJECT_NAME}_default" "${KVERSE_IMAGE:-kverse:local}" \
+  kverse-cli --store http://nginx:8082 bench --clients 8 --rate 50 --duration 40s >"$directory/bench" 2>&1 || true &
 ops/restart.sh --env-file "$env_file" --no-build
 touch "$directory/enough"
 wait
 after="$(container server1) $(container server2)"
 [[ ${before% *} != "${after% *}" && ${before#* } != "${after#* }" ]] || fail "the servers are the same as before"
+grep -q ' requests in ' "$directory/bench" || fail "kverse-cli bench did not run: $(cat "$directory/bench")"
+! grep -E '^errors: .*(unavailable|timeout|internal)' "$directory/bench" || fail "requests failed: $(cat "$directory/bench")"
+grep ' requests in ' "$directory/bench"
 for number in 1 2 3; do
   writes=$(cat "$directory/writes.$number")
   [[ $writes -ge 20 ]] || fail "only $writes writes"
