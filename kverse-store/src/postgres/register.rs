@@ -71,9 +71,10 @@ impl PostgresModeRegister {
         if is_own {
             return Ok(state);
         }
-        let mut lease = self.connections.lease().await?;
-        let adopt = AdoptMode::new().execute(&mut lease);
-        if self.connections.answer(adopt).await? > 0 && state.mode != Mode::Off {
+        let mut lease = self.connections.lease_to_write().await?;
+        let adopt = async |connection: &mut _| AdoptMode::new().execute(connection).await;
+        let adopted = self.connections.commit(&mut lease, adopt).await?;
+        if adopted > 0 && state.mode != Mode::Off {
             tracing::info!(
                 "the database was started or restored since the cache was used: the cache begins anew"
             );
