@@ -207,7 +207,8 @@ impl Controller {
             }
         }
         if state.mode != Mode::Off {
-            self.shared.view.join(state.epoch, probe == Probe::Good);
+            let joined = (probe == Probe::Good).then_some(began);
+            self.shared.view.join(state.epoch, joined);
         }
         if state.mode == Mode::Warming && probe == Probe::Good {
             // Whoever did not find the epoch came before it was opened.
