@@ -263,7 +263,7 @@ impl Controller {
         let Ok(key) = Self::PROBE_KEY.parse::<Key>() else {
             return Ok(Probe::Failed);
         };
-        cache.lookup(state.epoch, &[key]).await?;
+        cache.probe(state.epoch, &key).await?;
         Ok(Probe::Good)
     }
 
