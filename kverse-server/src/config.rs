@@ -56,7 +56,8 @@ pub struct Config {
     database_url: String,
 
     /// The Redis that caches for all servers of a PostgreSQL database: redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for
-    /// TLS. A server that cannot reach it switches the cache off for all, and goes on with the database
+    /// TLS; for a Redis Cluster redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...], or rediss+cluster://. A server
+    /// that cannot reach it switches the cache off for all, and goes on with the database
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     redis_url: Option<String>,
 

@@ -10,8 +10,8 @@ use kverse_core::{Clock, Error, Limits, Result, SystemClock};
 use prometheus::Registry;
 use url::Url;
 
-use crate::DatabaseUrl;
 use crate::tokens::BearerToken;
+use crate::{DatabaseUrl, RedisUrl};
 
 /// Where a store is.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,47 +79,7 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// Where a Redis server is: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` for TLS. Shown without its
-/// password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl(Url);
-
-impl RedisUrl {
-    /// The URL with its password.
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl FromStr for RedisUrl {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        // The text is not echoed: it may hold a password.
-        match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "redis" | "rediss") && url.has_host() => {
-                Ok(Self(url))
-            }
-            _ => Err(Error::invalid_input(
-                "the URL of Redis is malformed: expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or rediss://",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        without_password(&self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-fn without_password(url: &Url) -> Url {
+pub(crate) fn without_password(url: &Url) -> Url {
     let mut shown = url.clone();
     if shown.password().is_some() {
         // Refused only by URLs without a host, which have no password.
@@ -136,7 +96,7 @@ pub struct StoreConfig {
     pub url: StoreUrl,
     /// The limits that it enforces; a remote store enforces its own.
     pub limits: Limits,
-    /// The Redis server that caches for all who use the same PostgreSQL database, all of whom must be given it. Default:
+    /// The Redis server or cluster that caches for all who use the same PostgreSQL database, all of whom must be given it. Default:
     /// none. Other stores have no use for it.
     pub redis_url: Option<RedisUrl>,
     /// The token to show to a KVerse server. Default: none. Other stores ask for none.

@@ -38,6 +38,7 @@ mod open;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod redis_url;
 mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -54,7 +55,8 @@ pub mod wire;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub use config::{RedisUrl, StoreConfig, StoreUrl};
+pub use config::{StoreConfig, StoreUrl};
 pub use database_url::DatabaseUrl;
 pub use open::{Opened, backup, migrate, migrations, open, open_with_tokens, revert};
+pub use redis_url::RedisUrl;
 pub use schema::{Migration, MigrationState};

@@ -207,7 +207,8 @@ impl Controller {
             }
         }
         if state.mode != Mode::Off {
-            self.shared.view.join(state.epoch, probe == Probe::Good);
+            let joined = (probe == Probe::Good).then_some(began);
+            self.shared.view.join(state.epoch, joined);
         }
         if state.mode == Mode::Warming && probe == Probe::Good {
             // Whoever did not find the epoch came before it was opened.
@@ -262,7 +263,7 @@ impl Controller {
         let Ok(key) = Self::PROBE_KEY.parse::<Key>() else {
             return Ok(Probe::Failed);
         };
-        cache.lookup(state.epoch, &[key]).await?;
+        cache.probe(state.epoch, &key).await?;
         Ok(Probe::Good)
     }
 

@@ -16,22 +16,31 @@ use crate::{Key, Timestamp};
 /// or stall at any point, so leases and markers have deadlines. A marker that lapsed *taints* its key: what its writer did
 /// is unknown, so nothing is cached until no writes are in flight.
 ///
-/// Each call has a time-out of its own and is atomic for each key.
+/// Each call has a time-out of its own and is atomic for each key. A cache may have parts that fail on their own; it is used
+/// as a whole or not at all.
 #[async_trait]
 pub trait EpochCache: Debug + Display + Send + Sync + 'static {
-    /// Begins an epoch: from now on calls that name it are answered, by this process of the cache only. Asked for at most
-    /// once an epoch.
+    /// Begins an epoch: from now on calls that name it are answered, by this process of the cache only, or these if it has
+    /// several. Asked for at most once an epoch.
     async fn open_epoch(&self, epoch: u64) -> Result<(), CacheError>;
 
-    /// Identifies the running cache process: a restart, after which the cache may hold anything, changes it.
+    /// Identifies the running cache process, or all of them and which keys each holds: a restart, after which the cache may
+    /// hold anything, changes it.
     async fn run_id(&self) -> Result<String, CacheError>;
 
     /// Checks that it is fit to be the cache, whatever it was when it was connected to: a role and settings with which
-    /// markers stay until they lapse; and tells its time.
+    /// markers stay until they lapse; and tells its time, as each of its clocks has it.
     ///
     /// # Errors
     /// `Unfit`, with what would have to change.
-    async fn inspect(&self) -> Result<Timestamp, CacheError>;
+    async fn inspect(&self) -> Result<Vec<Timestamp>, CacheError>;
+
+    /// Checks that all of it knows the epoch, by looking this key up.
+    async fn probe(&self, epoch: u64, key: &Key) -> Result<(), CacheError> {
+        self.lookup(epoch, std::slice::from_ref(key))
+            .await
+            .map(drop)
+    }
 
     /// Looks keys up; one result a key, in order. An unknown key, and one with only lapsed markers, gets a lease.
     async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError>;

@@ -69,9 +69,11 @@ impl Inspection {
     ) -> Result<Self, CacheError> {
         let asked = Instant::now();
         let (clock_offset, unfit) = match cache.inspect().await {
-            Ok(time) => {
-                let offset = database.offset(&ToldTime::new(time, asked));
-                let limit = timing.max_clock_offset;
+            Ok(times) => {
+                let told = times.into_iter().map(|time| ToldTime::new(time, asked));
+                // That of the clock that is furthest off.
+                let offset = told.map(|time| database.offset(&time)).max();
+                let (offset, limit) = (offset.unwrap_or_default(), timing.max_clock_offset);
                 let unfit = (offset > limit).then(|| {
                     format!(
                         "has a clock that is {offset:.1?} off that of the database, the limit is {limit:?}: set both by NTP"

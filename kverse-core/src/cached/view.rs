@@ -42,8 +42,8 @@ pub(super) struct Known {
     pub(super) asked_at: Instant,
     lease_until: Instant,
     writes_from: Instant,
-    /// Whether this replica's cache is the process that the epoch belongs to.
-    pub(super) joined: bool,
+    /// Until when this replica may rely on its cache being the process that the epoch belongs to; `None` if it is not.
+    joined_until: Option<Instant>,
 }
 
 /// The right to use an epoch, as of some moment.
@@ -106,9 +106,10 @@ impl View {
                     new = true;
                     *known = Some(Known {
                         writes_from: self.writes_from(known.as_ref(), &state, now),
-                        joined: known
+                        joined_until: known
                             .as_ref()
-                            .is_some_and(|known| known.joined && known.state.epoch == state.epoch),
+                            .filter(|known| known.state.epoch == state.epoch)
+                            .and_then(|known| known.joined_until),
                         seen_at: now,
                         asked_at,
                         lease_until,
@@ -141,12 +142,15 @@ impl View {
         }
     }
 
-    /// This replica's cache is, or is not, the process of the epoch.
-    pub(super) fn join(&self, epoch: u64, joined: bool) {
+    /// This replica's cache was the process of the epoch when it was asked at `asked_at`; `None`: it is not. That holds for
+    /// one lease: meanwhile the process may have lost what it knew without having ended, as one that has become a replica of
+    /// another, and is none any more.
+    pub(super) fn join(&self, epoch: u64, asked_at: Option<Instant>) {
         self.known.send_if_modified(|known| match known {
-            Some(known) if known.state.epoch == epoch && known.joined != joined => {
-                known.joined = joined;
-                true
+            Some(known) if known.state.epoch == epoch => {
+                let before = known.joined_until;
+                known.joined_until = asked_at.map(|asked_at| asked_at + self.lease);
+                before.is_some() != asked_at.is_some()
             }
             _ => false,
         });
@@ -161,8 +165,9 @@ impl View {
     pub(super) fn hits(&self, now: Instant) -> Option<Access> {
         let known = self.known.borrow();
         let known = known.as_ref()?;
-        let leased = now < known.lease_until || !self.rules.lease;
-        let allowed = known.state.mode == Mode::On && known.joined && leased;
+        let joined_until = known.joined_until?;
+        let leased = now < known.lease_until.min(joined_until) || !self.rules.lease;
+        let allowed = known.state.mode == Mode::On && leased;
         allowed.then(|| known.access())
     }
 
@@ -194,5 +199,37 @@ impl Known {
             epoch: self.state.epoch,
             mode: self.state.mode,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_that_was_not_asked_for_a_lease_gives_no_hits() {
+        let lease = Duration::from_secs(2);
+        let view = View::new(lease, Rules::default());
+        let state = ModeState {
+            revision: 3,
+            epoch: 1,
+            mode: Mode::On,
+            run_id: "r".to_owned(),
+        };
+        let learn = || view.learn(state.clone(), Instant::now());
+        learn();
+        assert_eq!(view.hits(Instant::now()), None);
+        view.join(1, Some(Instant::now()));
+        assert!(view.hits(Instant::now()).is_some());
+        tokio::time::advance(lease).await;
+        // The register is read first.
+        learn();
+        assert_eq!(view.hits(Instant::now()), None);
+        view.join(2, Some(Instant::now()));
+        assert_eq!(view.hits(Instant::now()), None);
+        view.join(1, Some(Instant::now()));
+        assert!(view.hits(Instant::now()).is_some());
+        view.join(1, None);
+        assert_eq!(view.hits(Instant::now()), None);
     }
 }

@@ -34,12 +34,12 @@ impl EpochCache for CacheLink {
         self.0.cache(|cache| Ok(cache.process.to_string())).await
     }
 
-    async fn inspect(&self) -> Result<Timestamp, CacheError> {
+    async fn inspect(&self) -> Result<Vec<Timestamp>, CacheError> {
         let now = self.0.world.now();
         self.0
             .cache(|cache| match &cache.unfit {
                 Some(why) => Err(CacheError::Unfit(why.clone())),
-                None => Ok(now.saturating_add(cache.ahead)),
+                None => Ok(vec![now.saturating_add(cache.ahead)]),
             })
             .await
     }

@@ -2,32 +2,71 @@
 
 use std::sync::Mutex;
 
-use kverse_store::testing::{PostgresOptions, PostgresServer, RedisServer};
+use kverse_store::testing::{PostgresOptions, PostgresServer, RedisCluster, RedisServer};
 
-use crate::replica::Replica;
+use crate::replica::{RedisLink, Replica};
 
 /// The name of the database.
 pub(crate) const DATABASE: &str = "kverse";
 
 /// Real servers, all of which end when this is dropped.
-pub(crate) struct Cluster {
+pub(crate) struct Cluster<R = RedisServer> {
     pub(crate) replicas: Vec<Replica>,
-    pub(crate) redis: RedisServer,
+    pub(crate) redis: R,
     /// The primary.
     pub(crate) postgres: PostgresServer,
     pub(crate) standby: Option<PostgresServer>,
 }
 
-impl Cluster {
-    pub(crate) async fn start(replicas: usize) -> Self {
-        Self::start_on(replicas, start_postgres(), None).await
+/// What the cache is in.
+pub(crate) trait Redis {
+    fn start() -> Self;
+
+    /// How a replica reaches it.
+    fn link(&self) -> RedisLink;
+}
+
+const REDIS_OPTIONS: [&str; 2] = ["--maxmemory-policy", "volatile-lru"];
+
+impl Redis for RedisServer {
+    fn start() -> Self {
+        Self::start_with(&REDIS_OPTIONS)
     }
 
-    /// The same with a standby, which commits do not wait for yet.
+    fn link(&self) -> RedisLink {
+        RedisLink {
+            scheme: "redis",
+            address: self.address(),
+        }
+    }
+}
+
+impl Redis for RedisCluster {
+    fn start() -> Self {
+        Self::start_with(&REDIS_OPTIONS)
+    }
+
+    /// By the last node, which names the others.
+    fn link(&self) -> RedisLink {
+        RedisLink {
+            scheme: "redis+cluster",
+            address: self.nodes()[2 * Self::PRIMARIES - 1].address(),
+        }
+    }
+}
+
+impl Cluster {
+    /// With a standby, which commits do not wait for yet.
     pub(crate) async fn start_with_standby(replicas: usize) -> Self {
         let postgres = start_postgres();
         let standby = postgres.start_standby(PostgresOptions::default());
         Self::start_on(replicas, postgres, Some(standby)).await
+    }
+}
+
+impl<R: Redis> Cluster<R> {
+    pub(crate) async fn start(replicas: usize) -> Self {
+        Self::start_on(replicas, start_postgres(), None).await
     }
 
     async fn start_on(
@@ -35,22 +74,23 @@ impl Cluster {
         postgres: PostgresServer,
         standby: Option<PostgresServer>,
     ) -> Self {
-        let redis = RedisServer::start_with(&["--maxmemory-policy", "volatile-lru"]);
         let mut cluster = Self {
             replicas: Vec::new(),
-            redis,
+            redis: R::start(),
             postgres,
             standby,
         };
         for _ in 0..replicas {
             let databases = [Some(&cluster.postgres), cluster.standby.as_ref()];
             let databases: Vec<_> = databases.into_iter().flatten().collect();
-            let replica = Replica::start(&databases, &cluster.redis).await;
+            let replica = Replica::start(&databases, cluster.redis.link()).await;
             cluster.replicas.push(replica);
         }
         cluster
     }
+}
 
+impl<R> Cluster<R> {
     /// Makes the standby the primary; the other one is gone.
     pub(crate) fn promote(&mut self) {
         self.postgres = self.standby.take().unwrap();
@@ -87,7 +127,7 @@ fn start_postgres() -> PostgresServer {
     postgres
 }
 
-impl Drop for Cluster {
+impl<R> Drop for Cluster<R> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for (index, replica) in self.replicas.iter().enumerate() {
@@ -98,14 +138,21 @@ impl Drop for Cluster {
 }
 
 /// Clusters for one test after another: starting one takes seconds.
-#[derive(Default)]
-pub(crate) struct Pool {
-    free: Mutex<Vec<Cluster>>,
+pub(crate) struct Pool<R = RedisServer> {
+    free: Mutex<Vec<Cluster<R>>>,
 }
 
-impl Pool {
+impl<R> Default for Pool<R> {
+    fn default() -> Self {
+        Self {
+            free: Mutex::default(),
+        }
+    }
+}
+
+impl<R: Redis> Pool<R> {
     /// A cluster of two replicas.
-    pub(crate) async fn take(&self) -> Cluster {
+    pub(crate) async fn take(&self) -> Cluster<R> {
         let free = self.free.lock().unwrap().pop();
         match free {
             Some(cluster) => cluster,
@@ -114,7 +161,7 @@ impl Pool {
     }
 
     /// To be given back only if everything in it is as it was.
-    pub(crate) fn give_back(&self, cluster: Cluster) {
+    pub(crate) fn give_back(&self, cluster: Cluster<R>) {
         self.free.lock().unwrap().push(cluster);
     }
 }

@@ -217,14 +217,19 @@ impl Fault {
 impl fmt::Display for Fault {
     /// Its name in the way of functions, for test names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, letter) in format!("{self:?}").char_indices() {
-            if letter.is_uppercase() && index > 0 {
-                f.write_str("_")?;
-            }
-            write!(f, "{}", letter.to_ascii_lowercase())?;
-        }
-        Ok(())
+        snake_case(&format!("{self:?}"), f)
     }
+}
+
+/// Writes the name of a type in the way of functions.
+pub(crate) fn snake_case(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, letter) in name.char_indices() {
+        if letter.is_uppercase() && index > 0 {
+            f.write_str("_")?;
+        }
+        write!(f, "{}", letter.to_ascii_lowercase())?;
+    }
+    Ok(())
 }
 
 /// So many writes of each replica show that it does them.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kverse_store::testing::RedisServer;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -18,7 +19,7 @@ use crate::round::round;
 pub(crate) async fn run(duration: Duration, seed: u64) {
     println!("random faults for {duration:?}, seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut cluster = Cluster::start(3).await;
+    let mut cluster = Cluster::<RedisServer>::start(3).await;
     let (began, mut minute) = (Instant::now(), 1);
     let (mut faults, mut operations, mut hits) = (0, 0, 0);
     while began.elapsed() < duration {

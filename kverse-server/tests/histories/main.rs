@@ -28,6 +28,7 @@ mod naive;
 mod replays;
 mod replica;
 mod round;
+mod sharded;
 mod transfers;
 mod workload;
 
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use kverse_store::testing::{RedisCluster, RedisServer};
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 
@@ -43,6 +45,7 @@ use cluster::Pool;
 use failover::End;
 use faults::Fault;
 use naive::AfterWrite;
+use sharded::ShardFault;
 
 /// Histories of several servers under faults: each fault once, or random ones for hours.
 #[derive(Parser)]
@@ -77,7 +80,7 @@ fn main() -> ExitCode {
 }
 
 fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
-    let pool = Arc::new(Pool::default());
+    let pool = Arc::new(Pool::<RedisServer>::default());
     let mut trials = Vec::new();
     for (number, fault) in (0..).zip(Fault::ALL) {
         let (runtime, pool) = (Arc::clone(runtime), Arc::clone(&pool));
@@ -85,6 +88,18 @@ fn trials(runtime: &Arc<Runtime>, seed: u64) -> Vec<Trial> {
             runtime.block_on(async {
                 let mut cluster = pool.take().await;
                 round::round(&mut cluster, fault, seed.wrapping_add(number)).await;
+                pool.give_back(cluster);
+            });
+            Ok(())
+        }));
+    }
+    let sharded = Arc::new(Pool::<RedisCluster>::default());
+    for (number, fault) in (100..).zip(ShardFault::ALL) {
+        let (runtime, pool) = (Arc::clone(runtime), Arc::clone(&sharded));
+        trials.push(Trial::test(fault.to_string(), move || {
+            runtime.block_on(async {
+                let mut cluster = pool.take().await;
+                sharded::round(&mut cluster, fault, seed.wrapping_add(number)).await;
                 pool.give_back(cluster);
             });
             Ok(())

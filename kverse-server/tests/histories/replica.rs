@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use kverse_store::testing::{PostgresServer, RedisServer, ServerProcess, TcpProxy};
+use kverse_store::testing::{PostgresServer, ServerProcess, TcpProxy};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,17 +19,24 @@ pub(crate) struct Replica {
     pub(crate) postgres: TcpProxy,
     /// Its links to standbys.
     standbys: Vec<TcpProxy>,
-    /// Its link to Redis.
+    /// Its link to Redis; in a cluster to the node that it is given.
     pub(crate) redis: TcpProxy,
+    redis_scheme: &'static str,
     directory: TempDir,
     starts: usize,
+}
+
+/// Where Redis is, and what kind of it.
+pub(crate) struct RedisLink {
+    pub(crate) scheme: &'static str,
+    pub(crate) address: SocketAddr,
 }
 
 impl Replica {
     const START_WAIT: Duration = Duration::from_secs(60);
 
     /// Starts a server on a Redis and a database, which is at the first of these servers, and may come to be at another.
-    pub(crate) async fn start(databases: &[&PostgresServer], redis: &RedisServer) -> Self {
+    pub(crate) async fn start(databases: &[&PostgresServer], redis: RedisLink) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(clock_file(&directory), "+0").unwrap();
         let mut databases = databases.iter();
@@ -38,8 +45,9 @@ impl Replica {
         for standby in databases {
             standbys.push(TcpProxy::start(standby.address()).await);
         }
-        let redis = TcpProxy::start(redis.address()).await;
-        let urls = urls(&postgres, &standbys, &redis);
+        let redis_scheme = redis.scheme;
+        let redis = TcpProxy::start(redis.address).await;
+        let urls = urls(&postgres, &standbys, redis_scheme, &redis);
         let (process, address) = launch(&directory, 0, urls, "127.0.0.1:0").await;
         Self {
             process,
@@ -47,6 +55,7 @@ impl Replica {
             postgres,
             standbys,
             redis,
+            redis_scheme,
             directory,
             starts: 1,
         }
@@ -59,7 +68,12 @@ impl Replica {
 
     /// Starts it again after [`Self::kill`], at the same address.
     pub(crate) async fn start_again(&mut self) {
-        let urls = urls(&self.postgres, &self.standbys, &self.redis);
+        let urls = urls(
+            &self.postgres,
+            &self.standbys,
+            self.redis_scheme,
+            &self.redis,
+        );
         let address = self.address.to_string();
         let (process, _) = launch(&self.directory, self.starts, urls, &address).await;
         self.process = process;
@@ -105,14 +119,19 @@ fn log_file(directory: &TempDir, start: usize) -> PathBuf {
 }
 
 /// The URLs of the database and of Redis behind these links.
-fn urls(postgres: &TcpProxy, standbys: &[TcpProxy], redis: &TcpProxy) -> [String; 2] {
+fn urls(
+    postgres: &TcpProxy,
+    standbys: &[TcpProxy],
+    redis_scheme: &str,
+    redis: &TcpProxy,
+) -> [String; 2] {
     let mut hosts = postgres.address().to_string();
     for standby in standbys {
         hosts.push_str(&format!(",{}", standby.address()));
     }
     [
         format!("postgresql://kverse@{hosts}/{DATABASE}"),
-        format!("redis://{}", redis.address()),
+        format!("{redis_scheme}://{}", redis.address()),
     ]
 }
 

@@ -66,13 +66,13 @@ async fn cached(
     use kverse_core::CachedStore;
     use kverse_core::cached::{ModeRegister, ReplicatedCache, Timing};
 
-    use crate::redis::{RedisCache, RedisOptions};
+    use crate::redis::{ConfiguredCache, RedisOptions};
 
     let register = postgres.mode_register()?;
     // Databases that share a Redis must not serve each other's values.
     let prefix = format!("kv-{}", postgres.identity().await?);
     let options = RedisOptions::default().with_prefix(prefix);
-    let cache = RedisCache::new(redis.expose(), options)?;
+    let cache = ConfiguredCache::new(redis, options)?;
     match cache.check(postgres.now().await?).await {
         // Nobody is harmed: the cache is not used, or the database is asked to switch it off.
         Err(error) if error.kind() == ErrorKind::Unavailable => {
@@ -91,7 +91,7 @@ async fn cached(
         cache.register(registry)?;
     }
     let cache = ReplicatedCache::start(
-        Arc::new(cache),
+        cache.into_cache(),
         Arc::new(register),
         Timing::default(),
         metrics,

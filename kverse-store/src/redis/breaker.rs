@@ -37,8 +37,12 @@ impl Breaker {
     const FIRST_PAUSE: Duration = Duration::from_millis(100);
     const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
     pub(super) fn permission(&self) -> Permission {
-        if !self.is_open.load(Ordering::Acquire) {
+        if !self.is_open() {
             return Permission::Ask;
         }
         let mut pause = self.pause();

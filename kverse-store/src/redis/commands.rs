@@ -83,7 +83,7 @@ async fn send(command: &Cmd, connection: &mut MultiplexedConnection) -> RedisRes
 pub(super) struct Names(pub(super) String);
 
 impl Names {
-    /// The place of a key. Not in braces: there is one node.
+    /// The place of a key.
     pub(super) fn of<'a>(&'a self, key: &'a Key) -> Name<'a> {
         Name {
             epoch: &self.0,

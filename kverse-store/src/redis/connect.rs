@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use kverse_core::cached::CacheError;
 use kverse_core::{Error, ErrorKind, Result, Timestamp};
-use redis::{ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, cmd};
+use redis::{ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError, cmd};
 
 use super::commands::{Command, Request, Scripts};
 use super::info::Info;
 use super::link::LinkError;
 use super::metrics::Metrics;
+use super::place::{Place, Process};
 use super::server::Server;
 use super::{RedisCache, RedisOptions};
 use crate::distrust::is_distrust;
@@ -35,18 +36,30 @@ impl RedisCache {
             )
         };
         let info = url.into_connection_info().map_err(malformed)?;
+        prepare_tls(&info);
+        let place = Place {
+            prefix: options.prefix.clone(),
+            tag: String::new(),
+            process: Process::Any,
+        };
+        let (metrics, scripts) = (Arc::new(Metrics::new()?), Arc::default());
+        Self::at(info, place, options, metrics, scripts)
+    }
+
+    /// The cache, or a part of it, in this place.
+    pub(super) fn at(
+        info: ConnectionInfo,
+        place: Place,
+        options: RedisOptions,
+        metrics: Arc<Metrics>,
+        scripts: Arc<Scripts>,
+    ) -> Result<Self> {
         let address = info.addr().to_string();
-        if matches!(info.addr(), ConnectionAddr::TcpTls { .. })
-            && rustls::crypto::CryptoProvider::get_default().is_none()
-        {
-            // Refused only if another thread was faster.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let server = Server::new(info, &options, Metrics::new()?)
+        let server = Server::new(info, place, &options, metrics)
             .map_err(|error| unreachable(&address, &error))?;
         Ok(Self {
             server: Arc::new(server),
-            scripts: Scripts::default(),
+            scripts,
             options,
             address,
             sweeping: tokio::sync::Mutex::default(),
@@ -76,11 +89,7 @@ impl RedisCache {
     pub async fn check(&self, database_now: Timestamp) -> Result<()> {
         let start = Instant::now();
         if let Err(error) = self.server.connect().await {
-            return Err(match error {
-                LinkError::Redis(error) => unreachable(&self.address, &error),
-                LinkError::Unfit(why) => unfit(&self.address, why),
-                LinkError::NoConnection(why) => failed(&self.address, &why),
-            });
+            return Err(refused(&self.address, &error));
         }
         let offset = self
             .clock_offset(database_now.saturating_add(start.elapsed()))
@@ -124,13 +133,34 @@ impl RedisCache {
         let answer = self.server.query_any(Command::Inspect, request).await?;
         let info = String::from_redis_value(answer)
             .map_err(|error| CacheError::Failed(format!("INFO: {error}")))?;
-        Info::parse(&info).check().map_err(CacheError::Unfit)?;
+        let kind = self.server.place.process.kind();
+        Info::parse(&info).check(kind).map_err(CacheError::Unfit)?;
         self.now().await
     }
 }
 
+/// TLS needs to know by whom its ciphers are done.
+pub(super) fn prepare_tls(info: &ConnectionInfo) {
+    if matches!(info.addr(), ConnectionAddr::TcpTls { .. })
+        && rustls::crypto::CryptoProvider::get_default().is_none()
+    {
+        // Refused only if another thread was faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// What to say of a server that there is no link to.
+pub(super) fn refused(address: &str, error: &LinkError) -> Error {
+    match error {
+        LinkError::Redis(error) => unreachable(address, error),
+        LinkError::Unfit(why) => unfit(address, why),
+        LinkError::NoConnection(why) => failed(address, why),
+        LinkError::Replaced => failed(address, &CacheError::Restarted),
+    }
+}
+
 /// A prefix is part of a pattern, and ends at the first colon.
-fn check_prefix(prefix: &str) -> Result<()> {
+pub(super) fn check_prefix(prefix: &str) -> Result<()> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(is_plain) {
         return Err(Error::invalid_input(format!(
@@ -140,13 +170,21 @@ fn check_prefix(prefix: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether trying again may help.
+pub(super) fn unreachable_now(error: &RedisError) -> bool {
+    !is_denied(error) && !is_distrust(error)
+}
+
+fn is_denied(error: &RedisError) -> bool {
+    error.kind() == redis::ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
+}
+
 fn unreachable(address: &str, error: &RedisError) -> Error {
-    let refused = error.kind() == redis::ErrorKind::AuthenticationFailed
-        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-    let (kind, message) = if refused {
+    let (kind, message) = if is_denied(error) {
         let message = format!(
             "Redis at {address} refused access: check user and password of its URL, and that the user may run INFO, \
-             TIME, SCAN, UNLINK and scripts"
+             TIME, SCAN, UNLINK, scripts, and in a cluster CLUSTER"
         );
         (ErrorKind::InvalidInput, message)
     } else if is_distrust(error) {
@@ -159,7 +197,7 @@ fn unreachable(address: &str, error: &RedisError) -> Error {
     Error::new(kind, message).with_source(error.clone())
 }
 
-fn failed(address: &str, error: &impl fmt::Display) -> Error {
+pub(super) fn failed(address: &str, error: &impl fmt::Display) -> Error {
     let message = format!("Redis at {address} failed: {error}");
     Error::new(ErrorKind::Unavailable, message)
 }

@@ -8,8 +8,12 @@ pub(super) fn from_redis(error: &RedisError) -> CacheError {
     match error.code() {
         Some("NOEPOCH") => CacheError::NoEpoch,
         Some("RESTARTED") => CacheError::Restarted,
-        // The server is there but not ready: it loads its data, or a script runs for seconds.
-        Some("LOADING" | "BUSY" | "MASTERDOWN") => CacheError::Unreachable(error.to_string()),
+        // Never followed: the keys are not, or not all, where the epoch was opened.
+        Some("MOVED" | "ASK" | "TRYAGAIN") => CacheError::Restarted,
+        // The server is there but not ready: it loads its data, a script runs for seconds, or most of its cluster is gone.
+        Some("LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN") => {
+            CacheError::Unreachable(error.to_string())
+        }
         _ if is_broken(error) => CacheError::Unreachable(error.to_string()),
         _ => CacheError::Failed(error.to_string()),
     }

@@ -2,7 +2,16 @@
 
 use std::collections::HashMap;
 
-/// The answer to `INFO`.
+/// What kind of server a URL names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One that stands alone.
+    Server,
+    /// One of a cluster.
+    Node,
+}
+
+/// The answer to `INFO`, or to a command that answers in its way.
 pub(super) struct Info<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> Info<'a> {
@@ -14,7 +23,7 @@ impl<'a> Info<'a> {
         )
     }
 
-    fn field(&self, name: &str) -> &'a str {
+    pub(super) fn field(&self, name: &str) -> &'a str {
         self.0.get(name).copied().unwrap_or_default()
     }
 
@@ -23,25 +32,33 @@ impl<'a> Info<'a> {
         self.field("run_id")
     }
 
-    /// What would have to change before this server can be the cache.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Whether this is no replica.
+    pub(super) fn is_primary(&self) -> bool {
+        self.field("role") == "master"
+    }
+
+    /// Whether this is a server of the kind that its URL says.
+    pub(super) fn check_kind(&self, kind: Kind) -> Result<(), String> {
         if self.run_id().is_empty() {
             return Err("does not tell its run_id in INFO: is it a Redis server?".to_owned());
         }
-        match self.field("redis_mode") {
-            "cluster" => {
-                return Err(
-                    "is a node of a cluster, and a batch of keys must be on one node: \
-                            use a server with cluster-enabled no"
-                        .to_owned(),
-                );
+        let why = match (self.field("redis_mode"), kind) {
+            ("sentinel", _) => "is a sentinel: name the server that it watches over",
+            ("cluster", Kind::Server) => {
+                "is a node of a cluster: name it redis+cluster://HOST:PORT, or rediss+cluster:// for TLS"
             }
-            "sentinel" => {
-                return Err("is a sentinel: name the server that it watches over".to_owned());
+            ("cluster", Kind::Node) | (_, Kind::Server) => return Ok(()),
+            (_, Kind::Node) => {
+                "is not a node of a cluster (cluster-enabled no): name it redis://HOST:PORT, or rediss:// for TLS"
             }
-            _ => {}
-        }
-        if self.field("role") != "master" {
+        };
+        Err(why.to_owned())
+    }
+
+    /// What would have to change before this server can be the cache, or a part of it.
+    pub(super) fn check(&self, kind: Kind) -> Result<(), String> {
+        self.check_kind(kind)?;
+        if !self.is_primary() {
             return Err(format!(
                 "is a replica of {}:{}: name that server instead",
                 self.field("master_host"),
@@ -74,6 +91,10 @@ mod tests {
     use super::*;
 
     fn check(changes: &[(&'static str, &'static str)]) -> Result<(), String> {
+        check_as(Kind::Server, changes)
+    }
+
+    fn check_as(kind: Kind, changes: &[(&'static str, &'static str)]) -> Result<(), String> {
         let mut fields = HashMap::from([
             ("run_id", "r"),
             ("redis_mode", "standalone"),
@@ -83,7 +104,7 @@ mod tests {
         ]);
         fields.extend(changes.iter().copied());
         let text: String = fields.iter().map(|(k, v)| format!("{k}:{v}\r\n")).collect();
-        Info::parse(&text).check()
+        Info::parse(&text).check(kind)
     }
 
     #[test]
@@ -111,12 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_single_master_is_taken() {
+    fn only_a_primary_of_the_right_kind_is_taken() {
+        let cluster = ("redis_mode", "cluster");
         assert!(check(&[("role", "slave")]).unwrap_err().contains("replica"));
         assert!(
-            check(&[("redis_mode", "cluster")])
+            check_as(Kind::Node, &[cluster, ("role", "slave")])
                 .unwrap_err()
-                .contains("cluster")
+                .contains("replica")
+        );
+        assert!(check(&[cluster]).unwrap_err().contains("redis+cluster://"));
+        assert_eq!(check_as(Kind::Node, &[cluster]), Ok(()));
+        assert!(
+            check_as(Kind::Node, &[])
+                .unwrap_err()
+                .contains("name it redis://")
         );
         assert!(
             check(&[("redis_mode", "sentinel")])

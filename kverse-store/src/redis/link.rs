@@ -10,11 +10,12 @@ use redis::{RedisError, cmd};
 
 use super::error;
 use super::info::Info;
+use super::place::Process;
 
 /// A connection that many requests share. It never connects again by itself, so all that it sees is of one process.
 pub(super) struct Link {
     connection: MultiplexedConnection,
-    run_id: String,
+    identity: String,
     /// 0, or one more than the epoch that this process is known to hold.
     verified: AtomicU64,
     connections: IntGauge,
@@ -26,13 +27,19 @@ pub(super) enum LinkError {
     Redis(RedisError),
     /// The server cannot be the cache; it ...
     Unfit(String),
+    /// It is another process than the one it was to be.
+    Replaced,
     /// None could be made, for a reason of our own.
     NoConnection(String),
 }
 
 impl Link {
     /// Connects and checks the server. The driver of the connection runs on the current runtime.
-    pub(super) async fn open(pool: &Pool, connections: &IntGauge) -> Result<Self, LinkError> {
+    pub(super) async fn open(
+        pool: &Pool,
+        process: &Process,
+        connections: &IntGauge,
+    ) -> Result<Self, LinkError> {
         let created = pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => LinkError::Redis(error),
             other => LinkError::NoConnection(other.to_string()),
@@ -42,11 +49,11 @@ impl Link {
         let info = cmd("INFO").query_async::<String>(&mut connection).await;
         let info = info.map_err(LinkError::Redis)?;
         let info = Info::parse(&info);
-        info.check().map_err(LinkError::Unfit)?;
+        let identity = process.identify(&info)?;
         connections.inc();
         Ok(Self {
             connection,
-            run_id: info.run_id().to_owned(),
+            identity,
             verified: AtomicU64::new(0),
             connections: connections.clone(),
         })
@@ -57,9 +64,9 @@ impl Link {
         self.connection.clone()
     }
 
-    /// The process at the other end.
-    pub(super) fn run_id(&self) -> &str {
-        &self.run_id
+    /// The process at the other end, as the sentinels of its epochs name it.
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
     }
 
     pub(super) fn is_verified(&self, epoch: u64) -> bool {
@@ -85,6 +92,7 @@ impl LinkError {
             Self::Redis(error) => error::from_redis(error),
             Self::NoConnection(why) => CacheError::Unreachable(why.clone()),
             Self::Unfit(why) => CacheError::Unfit(why.clone()),
+            Self::Replaced => CacheError::Restarted,
         }
     }
 }

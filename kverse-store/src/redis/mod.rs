@@ -1,7 +1,10 @@
 //! Redis as the cache that replicas share.
 
 mod breaker;
+mod cluster;
 mod commands;
+#[cfg(feature = "postgres")]
+mod configured;
 mod connect;
 mod encoding;
 mod error;
@@ -10,6 +13,7 @@ mod items;
 mod link;
 mod metrics;
 mod options;
+mod place;
 mod server;
 mod sweep;
 
@@ -23,14 +27,18 @@ use kverse_core::{Entry, Key, Result, Timestamp, Version};
 use prometheus::Registry;
 use redis::{Cmd, Value, cmd};
 
+pub use cluster::ClusterCache;
 use commands::{Command, Request, Scripts};
+#[cfg(feature = "postgres")]
+pub(crate) use configured::ConfiguredCache;
 use encoding::{Payload, Stored};
 use items::{Item, MAX_KEYS, chunks};
 use link::Link;
 pub use options::RedisOptions;
 use server::Server;
 
-/// A cache in one Redis server (6 or later; no cluster, no replica), shared by all replicas that are given the same one.
+/// A cache in one Redis server (6 or later; it may have replicas, but is none), shared by all replicas of KVerse that are
+/// given the same one. Several servers are a [`ClusterCache`].
 ///
 /// # Reads
 /// A hit is one plain `GET` (`MGET` for several keys). It does not look at the sentinel of its epoch, and need not:
@@ -56,7 +64,7 @@ use server::Server;
 /// Must be used within a tokio runtime.
 pub struct RedisCache {
     server: Arc<Server>,
-    scripts: Scripts,
+    scripts: Arc<Scripts>,
     options: RedisOptions,
     address: String,
     sweeping: tokio::sync::Mutex<sweep::Position>,
@@ -73,6 +81,35 @@ impl RedisCache {
     /// `Internal` if the registry has metrics of these names already.
     pub fn register(&self, registry: &Registry) -> Result<()> {
         self.server.metrics.register(registry)
+    }
+
+    /// Looks keys up. Not boxed as a trait's is: a cluster has boxed it already.
+    async fn find(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS) {
+            let start = found.len();
+            let mut missing = Vec::new();
+            for (key, stored) in keys.iter().zip(self.get(epoch, keys).await?) {
+                found.push(match stored {
+                    Some(Stored::Known(entry)) => Lookup::Hit(entry),
+                    other => {
+                        missing.push((key, other == Some(Stored::Garbage)));
+                        Lookup::Off
+                    }
+                });
+            }
+            if missing.is_empty() {
+                continue;
+            }
+            // Boxed, so that a hit does not pay for its size.
+            let mut leased = Box::pin(self.lease(epoch, &missing)).await?.into_iter();
+            for place in &mut found[start..] {
+                if *place == Lookup::Off {
+                    *place = leased.next().unwrap_or(Lookup::Off);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// What plain gets find, in order.
@@ -184,7 +221,7 @@ impl RedisCache {
         for key in keys {
             run.arg(names.of(key));
         }
-        run.arg(link.run_id());
+        run.arg(link.identity());
         run
     }
 
@@ -210,7 +247,7 @@ impl EpochCache for RedisCache {
         let request = |link: &Link| {
             let mut set = cmd("SET");
             set.arg(self.server.names(epoch).sentinel())
-                .arg(link.run_id());
+                .arg(link.identity());
             Request::Command(set)
         };
         self.server.query_any(Command::Epoch, request).await?;
@@ -222,39 +259,16 @@ impl EpochCache for RedisCache {
     }
 
     async fn run_id(&self) -> Result<String, CacheError> {
-        self.server.run_id().await
+        let link = self.server.live_link().await?;
+        Ok(link.identity().to_owned())
     }
 
-    async fn inspect(&self) -> Result<Timestamp, CacheError> {
-        self.inspect_server().await
+    async fn inspect(&self) -> Result<Vec<Timestamp>, CacheError> {
+        Ok(vec![self.inspect_server().await?])
     }
 
     async fn lookup(&self, epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {
-        let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MAX_KEYS) {
-            let start = found.len();
-            let mut missing = Vec::new();
-            for (key, stored) in keys.iter().zip(self.get(epoch, keys).await?) {
-                found.push(match stored {
-                    Some(Stored::Known(entry)) => Lookup::Hit(entry),
-                    other => {
-                        missing.push((key, other == Some(Stored::Garbage)));
-                        Lookup::Off
-                    }
-                });
-            }
-            if missing.is_empty() {
-                continue;
-            }
-            // Boxed, so that a hit does not pay for its size.
-            let mut leased = Box::pin(self.lease(epoch, &missing)).await?.into_iter();
-            for place in &mut found[start..] {
-                if *place == Lookup::Off {
-                    *place = leased.next().unwrap_or(Lookup::Off);
-                }
-            }
-        }
-        Ok(found)
+        self.find(epoch, keys).await
     }
 
     async fn fill(&self, epoch: u64, fills: Vec<Fill>) -> Result<Vec<bool>, CacheError> {

@@ -16,15 +16,18 @@ use super::error;
 use super::link::{Link, LinkError};
 use super::metrics::Metrics;
 use super::options::RedisOptions;
+use super::place::Place;
 
 /// The server, and the links to it. A link is driven by a task on the runtime that opened it, so each runtime has its own:
 /// with one event loop a thread, requests never cross threads.
 pub(super) struct Server {
     pool: Pool,
+    pub(super) place: Place,
+    /// The beginning of the names of keys.
     prefix: String,
     command_timeout: Duration,
     breaker: Breaker,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: Arc<Metrics>,
     slots: RwLock<HashMap<Id, Arc<Slot>>>,
     /// The newest epoch that was found alive, and on which process.
     alive: Mutex<Option<(u64, String)>>,
@@ -54,8 +57,9 @@ impl Server {
 
     pub(super) fn new(
         address: ConnectionInfo,
+        place: Place,
         options: &RedisOptions,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
@@ -69,7 +73,8 @@ impl Server {
         })?;
         Ok(Self {
             pool,
-            prefix: options.prefix.clone(),
+            prefix: place.name(),
+            place,
             command_timeout: options.command_timeout,
             breaker: Breaker::default(),
             metrics,
@@ -83,19 +88,14 @@ impl Server {
         Names([&self.prefix, ":", &epoch.to_string(), ":"].concat())
     }
 
-    /// The epoch that a key of Redis belongs to.
-    pub(super) fn epoch_of(&self, key: &[u8]) -> Option<u64> {
-        let rest = key
-            .strip_prefix(self.prefix.as_bytes())?
-            .strip_prefix(b":")?;
-        let digits = rest.split(|byte| *byte == b':').next()?;
-        std::str::from_utf8(digits).ok()?.parse().ok()
-    }
-
     /// Opens the link of the current runtime, whatever the breaker says.
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Arc<Link>, LinkError> {
-        let link = Link::open(&self.pool, &self.metrics.connections).await?;
+        let link = self.open_link().await?;
         Ok(self.slot().set(link))
+    }
+
+    async fn open_link(&self) -> Result<Link, LinkError> {
+        Link::open(&self.pool, &self.place.process, &self.metrics.connections).await
     }
 
     /// Sends a request that belongs to an epoch. It is made for the link that it goes by; if that turns out to be closed,
@@ -202,15 +202,15 @@ impl Server {
     fn verify(&self, link: &Link, epoch: u64, alive: Option<String>) -> Result<(), CacheError> {
         let mut known = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         match alive {
-            Some(run_id) if run_id == link.run_id() => {
-                *known = Some((epoch, run_id));
+            Some(identity) if identity == link.identity() => {
+                *known = Some((epoch, identity));
                 link.set_verified(epoch);
                 Ok(())
             }
             // Kept through a restart, or copied from another server.
             Some(_) => Err(CacheError::Restarted),
             None => match &*known {
-                Some((known, run_id)) if *known == epoch && run_id != link.run_id() => {
+                Some((known, identity)) if *known == epoch && identity != link.identity() => {
                     Err(CacheError::Restarted)
                 }
                 _ => Err(CacheError::NoEpoch),
@@ -218,15 +218,15 @@ impl Server {
         }
     }
 
-    /// The process that the server is now. Asks in any case: if it answers, others may ask again too.
-    pub(super) async fn run_id(self: &Arc<Self>) -> Result<String, CacheError> {
+    /// A link that has just answered. Asks in any case: if the server answers, others may ask again too.
+    pub(super) async fn live_link(self: &Arc<Self>) -> Result<Arc<Link>, CacheError> {
         let slot = self.slot();
         let asked = async {
             if let Some(link) = slot.get() {
                 let answer: Result<Value, _> =
                     cmd("PING").query_async(&mut link.connection()).await;
                 match answer {
-                    Ok(_) => return Ok(link.run_id().to_owned()),
+                    Ok(_) => return Ok(link),
                     Err(error) => {
                         slot.remove(&link);
                         if !error.is_connection_dropped() {
@@ -235,14 +235,26 @@ impl Server {
                     }
                 }
             }
-            Ok(self.reconnect(&slot).await?.run_id().to_owned())
+            self.reconnect(&slot).await
         };
         let result = asked.await;
         match &result {
             Ok(_) => self.breaker.probed(true),
-            Err(_) => self.breaker.failed(),
+            Err(error) => self.failed(error),
         }
         result
+    }
+
+    /// Takes note of a server that could not be asked. One that is another process now does answer.
+    fn failed(&self, error: &CacheError) {
+        if !matches!(error, CacheError::Restarted) {
+            self.breaker.failed();
+        }
+    }
+
+    /// Whether requests fail at once, because others did.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.breaker.is_open()
     }
 
     /// Keeps requests from waiting for a server that does not answer.
@@ -257,7 +269,7 @@ impl Server {
                 tokio::spawn(async move {
                     // As a whole: its parts would be captured one by one, without its drop.
                     let mut probe = probe;
-                    probe.answered = probe.server.run_id().await.is_ok();
+                    probe.answered = probe.server.live_link().await.is_ok();
                 });
             }
             Permission::FailFast => {}
@@ -280,10 +292,11 @@ impl Server {
                 let reason = "another attempt to connect just failed".to_owned();
                 return Err(CacheError::Unreachable(reason));
             }
-            let opened = Link::open(&server.pool, &server.metrics.connections).await;
+            let opened = server.open_link().await;
             opened.map(|link| slot.set(link)).map_err(|error| {
-                server.breaker.failed();
-                error.to_cache_error()
+                let error = error.to_cache_error();
+                server.failed(&error);
+                error
             })
         });
         match tokio::time::timeout(self.command_timeout, connecting).await {

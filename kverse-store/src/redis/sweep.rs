@@ -1,5 +1,7 @@
 //! Removing what old epochs left behind.
 
+use std::collections::BTreeMap;
+
 use kverse_core::cached::CacheError;
 use redis::{FromRedisValue, cmd};
 
@@ -39,23 +41,42 @@ impl RedisCache {
             let mut scan = cmd("SCAN");
             scan.arg(cursor)
                 .arg("MATCH")
-                .arg(format!("{}:*", self.options.prefix))
+                .arg(self.sweep_pattern())
                 .arg("COUNT")
                 .arg(Self::KEYS_PER_STEP);
             Request::Command(scan)
         };
         let answer = self.server.query_any(Command::Sweep, scan).await?;
-        let (next, mut keys) = <(u64, Vec<Vec<u8>>)>::from_redis_value(answer)
+        let (next, keys) = <(u64, Vec<Vec<u8>>)>::from_redis_value(answer)
             .map_err(|error| CacheError::Failed(format!("SCAN: {error}")))?;
-        keys.retain(|key| self.server.epoch_of(key).is_some_and(|old| old < epoch));
-        if !keys.is_empty() {
+        let mut old: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
+        for key in &keys {
+            if let Some((tag, of)) = self.server.place.parse(key)
+                && of < epoch
+            {
+                old.entry(tag).or_default().push(key);
+            }
+        }
+        // One command must not name keys of different slots.
+        for (tag, keys) in old {
             let unlink = |_: &_| {
                 let mut unlink = cmd("UNLINK");
                 unlink.arg(&keys);
                 Request::Command(unlink)
             };
-            self.server.query_any(Command::Sweep, unlink).await?;
+            let unlinked = self.server.query_any(Command::Sweep, unlink).await;
+            // What has another tag may be on its way to another node, who sweeps it.
+            if tag == self.server.place.tag.as_bytes() {
+                unlinked?;
+            }
         }
         Ok(next)
+    }
+
+    /// Of all keys of the cache in this server; in a cluster also those with a tag that another topology gave it.
+    fn sweep_pattern(&self) -> String {
+        let place = &self.server.place;
+        let rest = if place.tag.is_empty() { ":*" } else { "{*" };
+        [&place.prefix, rest].concat()
     }
 }

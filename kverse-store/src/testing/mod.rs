@@ -11,9 +11,11 @@ mod postgres_server;
 mod postgres_standby;
 mod process;
 mod redis;
+mod redis_cluster;
 mod tcp_proxy;
 
 pub use postgres_server::{PostgresOptions, PostgresServer, TestDatabase};
 pub use process::ServerProcess;
 pub use redis::{AfterRestart, RedisServer};
+pub use redis_cluster::RedisCluster;
 pub use tcp_proxy::TcpProxy;

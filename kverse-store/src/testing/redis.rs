@@ -6,7 +6,7 @@
 )]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -14,6 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::process::free_port;
 
 /// A `redis-server` of its own on a loopback port, with its files in a temporary directory. It ends when this is dropped,
 /// and with the process in any case. Its methods block, and panic if the server does not do what they ask.
@@ -23,6 +25,7 @@ pub struct RedisServer {
     port: u16,
     options: Vec<String>,
     directory: TempDir,
+    is_running: bool,
 }
 
 /// What a restarted server still has.
@@ -58,6 +61,7 @@ impl RedisServer {
                     port,
                     options,
                     directory,
+                    is_running: true,
                 };
             }
         }
@@ -87,6 +91,7 @@ impl RedisServer {
 
     /// Ends the server at once, as a crash does.
     pub fn kill(&mut self) {
+        self.is_running = false;
         // Fails if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -99,6 +104,7 @@ impl RedisServer {
             is_up(&mut self.child, self.port),
             "redis-server is not back"
         );
+        self.is_running = true;
     }
 
     /// Ends the server at once and starts it again at the same address.
@@ -131,9 +137,19 @@ impl RedisServer {
     }
 
     fn password(&self) -> Option<&str> {
+        self.option("--requirepass")
+    }
+
+    /// The value of a command-line option that it was started with.
+    pub(super) fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options.iter();
-        options.find(|option| *option == "--requirepass")?;
+        options.find(|option| *option == name)?;
         options.next().map(String::as_str)
+    }
+
+    /// Whether it was not killed.
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running
     }
 }
 
@@ -141,11 +157,6 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().unwrap().port()
 }
 
 fn spawn(port: u16, options: &[String], directory: &Path) -> Child {

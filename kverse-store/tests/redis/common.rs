@@ -2,8 +2,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kverse_core::cached::{CacheError, EpochCache, Fill, Finish, Lease, Lookup};
 use kverse_core::{Entry, Key, Timestamp, Version};
-use kverse_store::redis::{RedisCache, RedisOptions};
-use kverse_store::testing::RedisServer;
+use kverse_store::RedisUrl;
+use kverse_store::redis::{ClusterCache, RedisCache, RedisOptions};
+use kverse_store::testing::{RedisCluster, RedisServer};
 
 /// Long enough for no marker of a test to lapse by itself.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
@@ -21,6 +22,12 @@ pub(crate) async fn connect(server: &RedisServer, options: RedisOptions) -> Redi
     RedisCache::connect(&server.url(), options, now())
         .await
         .unwrap()
+}
+
+pub(crate) async fn connect_cluster(cluster: &RedisCluster, options: RedisOptions) -> ClusterCache {
+    let url: RedisUrl = cluster.url().parse().unwrap();
+    let cache = ClusterCache::connect(url.servers(), options, now());
+    cache.await.unwrap()
 }
 
 /// A cache that has opened epoch 1.
@@ -43,18 +50,18 @@ pub(crate) fn entry(version: u64) -> Entry {
     Entry::new(format!("value {version}"), Version::new(version))
 }
 
-pub(crate) async fn look(cache: &RedisCache, name: &str) -> Result<Lookup, CacheError> {
+pub(crate) async fn look(cache: &dyn EpochCache, name: &str) -> Result<Lookup, CacheError> {
     Ok(cache.lookup(1, &[key(name)]).await?.remove(0))
 }
 
-pub(crate) async fn lease(cache: &RedisCache, name: &str) -> Lease {
+pub(crate) async fn lease(cache: &dyn EpochCache, name: &str) -> Lease {
     match look(cache, name).await.unwrap() {
         Lookup::Miss(lease) => lease,
         other => panic!("{name}: {other:?}"),
     }
 }
 
-pub(crate) async fn fill(cache: &RedisCache, name: &str, lease: Lease, found: Option<Entry>) {
+pub(crate) async fn fill(cache: &dyn EpochCache, name: &str, lease: Lease, found: Option<Entry>) {
     let fill = Fill {
         key: key(name),
         lease,
@@ -64,16 +71,22 @@ pub(crate) async fn fill(cache: &RedisCache, name: &str, lease: Lease, found: Op
 }
 
 /// Puts an entry into the cache as a write does.
-pub(crate) async fn put(cache: &RedisCache, name: &str, entry: Entry) {
+pub(crate) async fn put(cache: &dyn EpochCache, name: &str, entry: Entry) {
     let attempt = rand::random();
     cache.mark(1, &[key(name)], attempt, LONG).await.unwrap();
     finish(cache, name, attempt, entry).await;
 }
 
-pub(crate) async fn finish(cache: &RedisCache, name: &str, attempt: u64, entry: Entry) {
+pub(crate) async fn finish(cache: &dyn EpochCache, name: &str, attempt: u64, entry: Entry) {
     let outcome = Finish::Done(entry.version, Some(entry));
     let outcomes = vec![(key(name), outcome)];
     cache.finish(1, attempt, outcomes).await.unwrap();
+}
+
+/// The slot of a name in a cluster, by its hash tag.
+pub(crate) fn slot(name: &str) -> u16 {
+    let tag = name.split(['{', '}']).nth(1).unwrap();
+    crc::Crc::<u16>::new(&crc::CRC_16_XMODEM).checksum(tag.as_bytes()) % 16384
 }
 
 /// Polls until the closure says so; fails after 10 s.

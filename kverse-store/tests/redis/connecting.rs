@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kverse_core::{Error, ErrorKind, Timestamp};
-use kverse_store::redis::{RedisCache, RedisOptions};
+use kverse_store::redis::{ClusterCache, RedisCache, RedisOptions};
 use kverse_store::testing::RedisServer;
 
 use crate::common::{connect, now, patient};
@@ -104,13 +104,48 @@ async fn a_replica_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cluster_is_refused() {
+async fn a_node_of_a_cluster_is_refused_as_a_server() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
     check(
         &refusal(&server.url()).await,
         ErrorKind::Unsupported,
-        &["cluster"],
+        &["redis+cluster://"],
     );
+}
+
+async fn cluster_refusal(url: &str) -> Error {
+    let url: kverse_store::RedisUrl = url.parse().unwrap();
+    let refused = ClusterCache::connect(url.servers(), patient(), now()).await;
+    refused.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_server_is_refused_as_a_node_of_a_cluster() {
+    let server = RedisServer::start();
+    let error = cluster_refusal(&server.url().replace("redis:", "redis+cluster:")).await;
+    let place = server.address().to_string();
+    check(
+        &error,
+        ErrorKind::Unsupported,
+        &[&place, "name it redis://"],
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_none_yet_is_waited_for() {
+    let password = ["--requirepass", "correct-horse"];
+    let mut server =
+        RedisServer::start_with(&[&["--cluster-enabled", "yes"][..], &password].concat());
+    let url = server.url().replace("redis:", "redis+cluster:");
+    let error = cluster_refusal(&url).await;
+    check(&error, ErrorKind::Unavailable, &["none of its nodes"]);
+    let error = cluster_refusal(&url.replace("correct", "wrong")).await;
+    check(&error, ErrorKind::InvalidInput, &["password"]);
+    assert!(!format!("{error} {error:?}").contains("horse"));
+    server.kill();
+    let error = cluster_refusal(&url).await;
+    let place = server.address().to_string();
+    check(&error, ErrorKind::Unavailable, &["cannot reach", &place]);
 }
 
 #[tokio::test]

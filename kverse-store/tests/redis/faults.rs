@@ -111,13 +111,13 @@ async fn a_paused_server_costs_a_timeout_and_then_nothing() {
     let options = RedisOptions::default().with_command_timeout(timeout);
     let cache = Arc::new(connect(&server, options).await);
     cache.open_epoch(1).await.unwrap();
-    put(&cache, "k", entry(1)).await;
+    put(&*cache, "k", entry(1)).await;
     server.pause();
     let start = Instant::now();
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..64 {
         let cache = Arc::clone(&cache);
-        readers.spawn(async move { look(&cache, "k").await });
+        readers.spawn(async move { look(&*cache, "k").await });
     }
     while let Some(found) = readers.join_next().await {
         let found = found.unwrap();
@@ -131,14 +131,14 @@ async fn a_paused_server_costs_a_timeout_and_then_nothing() {
 
     let start = Instant::now();
     for _ in 0..1000 {
-        look(&cache, "k").await.unwrap_err();
+        look(&*cache, "k").await.unwrap_err();
     }
     assert!(start.elapsed() < timeout, "{:?}", start.elapsed());
 
     server.resume();
     // The same process: what it holds is still good.
     until("it is found again", async || {
-        look(&cache, "k")
+        look(&*cache, "k")
             .await
             .is_ok_and(|found| found == Lookup::Hit(Some(entry(1))))
     })
@@ -193,11 +193,11 @@ fn runtimes_that_end_take_only_their_connection_along() {
     };
     let first = runtime();
     let cache = Arc::new(first.block_on(open(&server)));
-    first.block_on(put(&cache, "k", entry(1)));
+    first.block_on(put(&*cache, "k", entry(1)));
     for _ in 0..5 {
         let cache = Arc::clone(&cache);
         let worker = std::thread::spawn(move || {
-            let found = runtime().block_on(look(&cache, "k"));
+            let found = runtime().block_on(look(&*cache, "k"));
             assert_eq!(found.unwrap(), Lookup::Hit(Some(entry(1))));
         });
         worker.join().unwrap();
@@ -211,6 +211,6 @@ fn runtimes_that_end_take_only_their_connection_along() {
         .get_value();
     assert!((connections - 1.0).abs() < 0.1, "{connections}");
     drop(first);
-    let found = runtime().block_on(look(&cache, "k"));
+    let found = runtime().block_on(look(&*cache, "k"));
     assert_eq!(found.unwrap(), Lookup::Hit(Some(entry(1))));
 }

@@ -45,8 +45,8 @@ impl EpochCache for InProcess {
         Ok(String::new())
     }
 
-    async fn inspect(&self) -> Result<kverse_core::Timestamp, CacheError> {
-        Ok(crate::common::now())
+    async fn inspect(&self) -> Result<Vec<kverse_core::Timestamp>, CacheError> {
+        Ok(vec![crate::common::now()])
     }
 
     async fn lookup(&self, _epoch: u64, keys: &[Key]) -> Result<Vec<Lookup>, CacheError> {

@@ -1,13 +1,14 @@
 //! Random interleavings of writers and readers, step by step: both caches answer as the reference does, and no hit is
 //! older than what was committed before.
 
-use std::sync::Mutex;
-
-use kverse_store::testing::RedisServer;
+use kverse_core::cached::EpochCache;
+use kverse_store::testing::{RedisCluster, RedisServer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use tokio::runtime::Runtime;
 
-use crate::common::{admin, connect, patient};
+use crate::behind::Behind;
+use crate::common::{connect, connect_cluster, patient};
 use crate::in_process::{InProcess, now};
 use crate::world::{Fence, KEYS, Step, run};
 
@@ -36,17 +37,34 @@ fn runner(cases: u32) -> TestRunner {
     })
 }
 
+fn runtime() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap()
+}
+
 fn on_redis(fence: Fence, cases: u32) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let server = RedisServer::start();
+    let (runtime, server) = (runtime(), RedisServer::start());
     let cache = runtime.block_on(connect(&server, patient()));
-    let admin = Mutex::new(admin(&server));
+    on(&runtime, &cache, &Behind::server(&server), fence, cases)
+}
+
+fn on_cluster(fence: Fence, cases: u32) -> Result<(), String> {
+    let (runtime, cluster) = (runtime(), RedisCluster::start());
+    let cache = runtime.block_on(connect_cluster(&cluster, patient()));
+    let behind = Behind::cluster(&cluster, &cache);
+    on(&runtime, &cache, &behind, fence, cases)
+}
+
+fn on(
+    runtime: &Runtime,
+    cache: &dyn EpochCache,
+    behind: &Behind<'_>,
+    fence: Fence,
+    cases: u32,
+) -> Result<(), String> {
     runner(cases)
         .run(&steps(), |steps| {
-            runtime.block_on(run(&cache, Some(&admin), fence, &steps))
+            runtime.block_on(run(cache, Some(behind), fence, &steps))
         })
         .map_err(|error| error.to_string())
 }
@@ -59,6 +77,17 @@ fn redis_answers_as_the_reference_and_never_stale() {
 #[test]
 fn without_the_fence_the_same_interleavings_find_stale_hits() {
     let error = on_redis(Fence::Broken, 4000).unwrap_err();
+    assert!(error.contains("stale"), "{error}");
+}
+
+#[test]
+fn a_cluster_answers_as_the_reference_and_never_stale() {
+    on_cluster(Fence::Kept, 300).unwrap();
+}
+
+#[test]
+fn without_the_fence_a_cluster_has_stale_hits() {
+    let error = on_cluster(Fence::Broken, 4000).unwrap_err();
     assert!(error.contains("stale"), "{error}");
 }
 

@@ -1,6 +1,8 @@
 //! The Redis cache on real Redis servers.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod behind;
+mod cluster;
 mod common;
 mod connecting;
 mod faults;

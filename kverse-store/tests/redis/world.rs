@@ -1,6 +1,5 @@
 //! Writers, readers and a database, whose steps are chosen one by one, on a cache and on its reference.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kverse_core::cached::{CacheError, EpochCache, FetchFailed, Fill, Finish, Lease, Lookup};
@@ -8,6 +7,7 @@ use kverse_core::{Entry, Key, Version};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
+use crate::behind::Behind;
 use crate::common::{LONG, entry, key};
 use crate::reference::State;
 
@@ -66,7 +66,7 @@ enum Reader {
 struct World<'a> {
     cache: &'a dyn EpochCache,
     /// To reach behind the cache, if it is Redis.
-    admin: Option<&'a Mutex<redis::Connection>>,
+    admin: Option<&'a Behind<'a>>,
     epoch: u64,
     fence: Fence,
     names: [Key; KEYS],
@@ -88,7 +88,7 @@ fn next() -> u64 {
 /// Takes the steps; an error tells what went wrong.
 pub(crate) async fn run(
     cache: &dyn EpochCache,
-    admin: Option<&Mutex<redis::Connection>>,
+    admin: Option<&Behind<'_>>,
     fence: Fence,
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
@@ -295,7 +295,6 @@ impl World<'_> {
 
     fn lapse(&mut self, writer: usize) {
         let Some(admin) = self.admin else { return };
-        let mut admin = admin.lock().unwrap();
         for attempt in &self.unfinished[writer] {
             for key in 0..KEYS {
                 // As if the time had come: the deadline of the attempt becomes one long ago.
@@ -308,10 +307,11 @@ impl World<'_> {
                        end
                      end",
                 );
-                let place = format!("kv:{}:{}", self.epoch, self.names[key]);
-                let mut call = script.key(place);
-                call.arg(attempt.to_be_bytes().as_slice());
-                call.invoke::<()>(&mut admin).unwrap();
+                admin.at(self.epoch, &self.names[key], |connection, place| {
+                    let mut call = script.key(place);
+                    call.arg(attempt.to_be_bytes().as_slice());
+                    call.invoke::<()>(connection).unwrap();
+                });
                 self.reference[key].lapse(*attempt);
             }
         }
@@ -324,21 +324,17 @@ impl World<'_> {
         let Some(admin) = self.admin else { return };
         if !matches!(self.reference[key], State::Marked { .. }) {
             self.reference[key].evict();
-            let place = format!("kv:{}:{}", self.epoch, self.names[key]);
-            let mut admin = admin.lock().unwrap();
-            redis::cmd("DEL")
-                .arg(place)
-                .query::<()>(&mut admin)
-                .unwrap();
+            admin.at(self.epoch, &self.names[key], |connection, place| {
+                let mut delete = redis::cmd("DEL");
+                delete.arg(place).query::<()>(connection).unwrap();
+            });
         }
     }
 
     /// Those who are in the middle of something belong to the old epoch, and end there.
     async fn flush(&mut self) {
         let Some(admin) = self.admin else { return };
-        redis::cmd("FLUSHALL")
-            .query::<()>(&mut admin.lock().unwrap())
-            .unwrap();
+        admin.flush();
         let lost = self.cache.lookup(self.epoch, &self.names).await;
         assert!(matches!(lost, Err(CacheError::NoEpoch)), "{lost:?}");
         self.epoch = next();
