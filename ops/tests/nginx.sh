@@ -150,7 +150,7 @@ is_served() { [[ $(status "$@") == 200 ]]; }
 
 addresses_are_limited() {
   local n statuses client=(--interface 127.0.0.2) behind_proxy=(--interface 127.0.0.9 --header)
-  restart_nginx NGINX_RATE_LIMIT=5 NGINX_CONNECTION_LIMIT=3 NGINX_TRUSTED_PROXIES=127.0.0.9,10.0.0.0/8
+  restart_nginx NGINX_RATE_LIMIT=1 NGINX_RATE_BURST=5 NGINX_CONNECTION_LIMIT=3 NGINX_TRUSTED_PROXIES=127.0.0.9,10.0.0.0/8
   for n in 1 2 3; do watch "limit$n" "${client[@]}" "$NGINX_URL/watch"; done
   limited 'too many requests at once: at most 3 from one address' "${client[@]}" "$NGINX_URL/livez" ||
     fail "a fourth request at once is served"
@@ -160,10 +160,10 @@ addresses_are_limited() {
 
   # Clients behind a trusted proxy are told apart, the others cannot say who they are.
   statuses=$(status "${behind_proxy[@]}" 'X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.1.1' "$NGINX_URL/livez#[1-60]")
-  [[ $statuses == 200200200200200*429* ]] || fail "60 requests of a burst of 5 were answered with $statuses"
-  limited 'too many requests: at most 5 in a second from one address' "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.7' \
+  [[ $statuses == 200200200200200*429* ]] || fail "60 requests with a burst of 5 were answered with $statuses"
+  limited 'too many requests: at most 1 in a second from one address' "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.7' \
     "$NGINX_URL/livez" || fail "the rate is not limited"
-  limited 'too many requests: at most 5 in a second from one address' "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.7' \
+  limited 'too many requests: at most 1 in a second from one address' "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.7' \
     --request DELETE "$NGINX_URL/kv/a" || fail "the rate of writes is not limited"
   until_true 5 grep -q '"client":"203.0.113.7".*"status":429.*"limit":"rate"' "$directory/nginx.log"
   is_served "${behind_proxy[@]}" 'X-Forwarded-For: 203.0.113.8' "$NGINX_URL/livez" || fail "all behind a proxy are limited"
