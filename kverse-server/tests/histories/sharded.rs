@@ -19,6 +19,8 @@ use crate::workload::{Load, Workload};
 pub(crate) enum ShardFault {
     /// Its replica is promoted, without the last writes.
     ShardKilled,
+    /// The same at once, so that the cache is not even switched off meanwhile.
+    ShardTakenOver,
     /// Its replica is promoted on request.
     FailedOverOnRequest,
     /// Its replica is promoted while it stands still; then it goes on, and takes itself for a primary still.
@@ -40,8 +42,9 @@ const LONGEST_RECOVERY: Duration = Duration::from_secs(30);
 const MISSED: usize = 10;
 
 impl ShardFault {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::ShardKilled,
+        Self::ShardTakenOver,
         Self::FailedOverOnRequest,
         Self::ShardPaused,
         Self::SlotInUseMoved,
@@ -56,14 +59,17 @@ impl ShardFault {
         let replica = (primary + RedisCluster::PRIMARIES) % (2 * RedisCluster::PRIMARIES);
         match self {
             Self::ShardKilled => {
-                redis.nodes()[replica].pause();
-                let cut = ["CLIENT", "KILL", "TYPE", "replica"];
-                assert_eq!(redis.nodes()[primary].command(&cut), ":1");
+                redis.cut_off(primary, replica);
                 workload.all_write(MISSED).await;
                 redis.node(primary).kill();
                 redis.nodes()[replica].resume();
                 promoted(redis, replica).await;
                 redis.node(primary).start_again();
+            }
+            Self::ShardTakenOver => {
+                redis.cut_off(primary, replica);
+                workload.all_write(MISSED).await;
+                redis.take_over(replica);
             }
             Self::FailedOverOnRequest => redis.fail_over_to(replica),
             Self::ShardPaused => {

@@ -5,6 +5,7 @@
 )]
 
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::process::{free_port, wait_until};
@@ -170,6 +171,25 @@ impl RedisCluster {
                 asked = Some(Instant::now());
             }
             self.is_primary(replica)
+        });
+    }
+
+    /// Cuts a replica, which then stands still, off its primary: it misses what is written from here on.
+    pub fn cut_off(&self, primary: usize, replica: usize) {
+        self.nodes[replica].pause();
+        let cut = ["CLIENT", "KILL", "TYPE", "replica"];
+        assert_eq!(self.nodes[primary].command(&cut), ":1");
+    }
+
+    /// Has a replica that was cut off take the place of its primary, which goes on, without what it missed.
+    pub fn take_over(&self, replica: usize) {
+        let node = &self.nodes[replica];
+        thread::scope(|scope| {
+            let takeover = scope.spawn(|| node.command(&["CLUSTER", "FAILOVER", "TAKEOVER"]));
+            // It is to find the command when it goes on, before it can ask for what it missed.
+            thread::park_timeout(Duration::from_millis(100));
+            node.resume();
+            assert_eq!(takeover.join().expect("it answers"), "+OK");
         });
     }
 

@@ -248,10 +248,7 @@ async fn a_replica_that_missed_a_write_is_not_believed_when_it_is_promoted() {
         primary == offset(&cluster.nodes()[3], "slave_repl_offset:")
     };
     until("the replica has it", async || copies(&cluster)).await;
-    cluster.nodes()[3].pause();
-    // What is sent from here on does not reach it.
-    let cut = cluster.nodes()[0].command(&["CLIENT", "KILL", "TYPE", "replica"]);
-    assert_eq!(cut, ":1");
+    cluster.cut_off(0, 3);
     put(&cache, &names[0], entry(2)).await;
     cluster.node(0).kill();
     cluster.nodes()[3].resume();
