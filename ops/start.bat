@@ -24,7 +24,7 @@ if not exist "%OPS%certificate" mkdir "%OPS%certificate"
 
 rem The passwords are random, in a file with the permissions of this folder.
 if exist "%OPS%.env" goto start
-powershell -NoProfile -Command "$ErrorActionPreference = 'Stop'; $random = [Security.Cryptography.RandomNumberGenerator]::Create(); $lines = Get-Content -LiteralPath ($env:OPS + '.env.example') | ForEach-Object { if ($_ -match '^[A-Z_]+_PASSWORD=$') { $bytes = New-Object byte[] 24; $random.GetBytes($bytes); $_ + [BitConverter]::ToString($bytes).Replace('-', '').ToLower() } else { $_ } }; [IO.File]::WriteAllLines($env:OPS + '.env', $lines)" || (echo kverse: could not write %OPS%.env>&2 & exit /b 1)
+powershell -NoProfile -Command "$ErrorActionPreference = 'Stop'; $random = [Security.Cryptography.RandomNumberGenerator]::Create(); $lines = Get-Content -LiteralPath ($env:OPS + '.env.example') | ForEach-Object { if ($_ -match '^[A-Z_]+_PASSWORD=$') { $bytes = New-Object byte[] 24; $random.GetBytes($bytes); $_ + [BitConverter]::ToString($bytes).Replace('-', '').ToLower() } else { $_ } }; [IO.File]::WriteAllText($env:OPS + '.env', ($lines -join [char]10) + [char]10)" || (echo kverse: could not write ops\.env>&2 & exit /b 1)
 echo kverse: made %OPS%.env with new passwords; keep it as long as the data
 
 :start

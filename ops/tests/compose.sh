@@ -36,7 +36,7 @@ refuses() {
 target/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec ops/compose.yaml
 target/lint/bin/hadolint ops/docker/Dockerfile
 target/lint/bin/python ops/tests/compose/check.py
-for script in ops/*.bat; do
+for script in ops/*.bat ops/k6/*.bat; do
   [[ $(grep -c $'\r$' "$script") -eq $(wc -l <"$script") ]] || fail "$script has lines that do not end with CR LF"
 done
 
