@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints the template for AWS, and compares its parameters with those that its README describes.
+# Lints the template for AWS and the Dockerfile beside it, and compares the parameters with those that the README describes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -11,6 +11,7 @@ fail() {
 }
 
 target/lint/bin/cfn-lint --template "$TEMPLATE"
+target/lint/bin/hadolint ops/aws/Dockerfile
 # Larger templates would have to be put into a bucket first.
 [[ $(wc -c <"$TEMPLATE") -le 51200 ]] || fail "$TEMPLATE has $(wc -c <"$TEMPLATE") bytes: at most 51200 can be deployed directly"
 parameters=$(sed -n '/^Parameters:/,/^[A-Z][A-Za-z]*:$/s/^  \([A-Za-z]*\):$/\1/p' "$TEMPLATE" | sort)
