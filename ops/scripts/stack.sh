@@ -56,6 +56,7 @@ parse_arguments() {
       --tls) tls=1 ;;
       --no-monitoring) monitoring='' ;;
       --volumes) volumes=1 ;;
+      --help | -h) usage && exit ;;
       *) usage >&2 && exit 2 ;;
     esac
     shift
@@ -94,7 +95,7 @@ check_programs() {
     command -v "${program%:*}" >/dev/null || fail "${program%:*} is missing: apt-get install ${program#*:}"
   done
   [[ -x $postgres/initdb ]] || fail "initdb is missing: apt-get install postgresql"
-  [[ -x $server ]] || fail "there is no $server: cargo build --release -p kverse-server"
+  [[ -x $server ]] || fail "there is no $server: make dashboard && cargo build --release -p kverse-server"
   [[ -z $monitoring ]] || check_monitoring
 }
 
@@ -172,7 +173,11 @@ status() {
 }
 
 command=${1:-}
-case $command in up | down | status) shift ;; *) usage >&2 && exit 2 ;; esac
+case $command in
+  up | down | status) shift ;;
+  --help | -h) usage && exit ;;
+  *) usage >&2 && exit 2 ;;
+esac
 export PATH=$PATH:/usr/sbin
 parse_arguments "$@"
 server=${CARGO_TARGET_DIR:-$root/target}/release/kverse-server
