@@ -71,6 +71,11 @@ impl Breaker {
         }
     }
 
+    /// The server answered, and is not the one that was wanted: whoever waits for it need not ask too.
+    pub(super) fn replaced(&self) {
+        self.pause().last_failure = Some(Instant::now());
+    }
+
     /// How a probe went.
     pub(super) fn probed(&self, answered: bool) {
         let mut pause = self.pause();

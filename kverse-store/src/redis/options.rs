@@ -4,7 +4,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisOptions {
-    /// The beginning of every key in Redis, which is `{prefix}:{epoch}:{key}`. Services that share a Redis database must
+    /// The beginning of every key in Redis, which is `{prefix}:{epoch}:{key}`, in a cluster `{prefix}{tag}:{epoch}:{key}`. Services that share a Redis database must
     /// differ in it, or one would serve the values of the other: [`open`](crate::open) takes `kv-` and what tells the
     /// PostgreSQL database from others. Without `:`. Default `kv`.
     pub prefix: String,

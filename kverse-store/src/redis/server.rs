@@ -247,7 +247,9 @@ impl Server {
 
     /// Takes note of a server that could not be asked. One that is another process now does answer.
     fn failed(&self, error: &CacheError) {
-        if !matches!(error, CacheError::Restarted) {
+        if matches!(error, CacheError::Restarted) {
+            self.breaker.replaced();
+        } else {
             self.breaker.failed();
         }
     }

@@ -7,6 +7,7 @@ use redis::{Value, cmd, pipe};
 
 use super::super::info::{Info, Kind};
 use super::super::link::LinkError;
+use super::slots::SLOTS;
 
 /// Where a node listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +25,7 @@ pub(super) struct Report {
     pub(super) is_primary: bool,
     /// Whether it takes the cluster for complete, and itself for a part of it.
     pub(super) is_ok: bool,
-    /// Grows when the node becomes a primary, and when it takes slots over.
+    /// Grows when the node becomes a primary, and when a slot that it had lost comes back to it.
     pub(super) config_epoch: u64,
     /// Its slots whose keys are on their way to another node, or come from one.
     pub(super) open: BTreeSet<u16>,
@@ -102,15 +103,14 @@ impl Report {
                 .iter()
                 .map(|node| read_node(node, asked))
                 .collect::<Option<_>>()?;
+            let slot = |number: i64| u16::try_from(number).ok().filter(|slot| *slot < SLOTS);
             report.owners.push(Range {
-                first: u16::try_from(*first).ok()?,
-                last: u16::try_from(*last).ok()?,
+                first: slot(*first)?,
+                last: slot(*last)?,
                 owner: nodes.first()?.0.clone(),
             });
-            for (id, address) in nodes {
-                // Where it was reached is where it can be reached.
-                report.addresses.entry(id).or_insert(address);
-            }
+            // Not where it was reached: a name in the URL may lead to another node the next time.
+            report.addresses.extend(nodes);
         }
         Some(report)
     }
@@ -238,11 +238,22 @@ pub(super) mod tests {
         assert!(read(nodes, &Value::Array(vec![])).is_some());
         assert!(read(nodes, &Value::Nil).is_none());
         assert!(read(nodes, &Value::Array(vec![Value::Int(1)])).is_none());
-        let range = Value::Array(vec![
-            Value::Int(0),
-            Value::Int(70_000),
-            node(Value::Nil, 1, "a"),
-        ]);
-        assert!(read(nodes, &Value::Array(vec![range])).is_none());
+        for beyond in [16_384, 70_000, -1] {
+            let range = Value::Array(vec![
+                Value::Int(0),
+                Value::Int(beyond),
+                node(Value::Nil, 1, "a"),
+            ]);
+            assert!(read(nodes, &Value::Array(vec![range])).is_none());
+        }
+    }
+
+    #[test]
+    fn a_node_is_where_it_says_and_not_where_it_was_asked() {
+        let nodes = "a 127.0.0.1:1@11 myself,master - 0 5 9 connected 0-99";
+        let host = Value::BulkString(b"10.0.0.1".to_vec());
+        let range = Value::Array(vec![Value::Int(0), Value::Int(99), node(host, 1, "a")]);
+        let report = read(nodes, &Value::Array(vec![range])).unwrap();
+        assert_eq!(report.addresses["a"].to_string(), "10.0.0.1:1");
     }
 }

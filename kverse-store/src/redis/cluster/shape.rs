@@ -77,9 +77,8 @@ impl Shape {
             if !primaries.iter().all(owned) {
                 return Err(DISAGREE.to_owned());
             }
-            let Some(address) = report.addresses.get(&report.id) else {
-                continue;
-            };
+            let address = report.addresses.get(&report.id);
+            let address = address.ok_or_else(|| DISAGREE.to_owned())?;
             shape.members.push(Member {
                 id: report.id.clone(),
                 run_id: report.run_id.clone(),
