@@ -175,7 +175,9 @@ addresses_are_limited() {
 workers_may_open_many_files() {
   local worker files
   (ulimit -Sn 256 && restart_nginx NGINX_REDIRECT=off)
-  worker=$(grep -l "^PPid:.$(process nginx)\$" /proc/[0-9]*/status | head -n 1)
+  # Other processes may end meanwhile.
+  worker=$(grep -ls "^PPid:.$(process nginx)\$" /proc/[0-9]*/status | head -n 1 || true)
+  [[ -n $worker ]] || fail "Nginx has no worker"
   files=$(awk '/^Max open files/ { print $4 }' "${worker%/status}/limits")
   [[ $files -eq $(($(ulimit -Hn) < 65536 ? $(ulimit -Hn) : 65536)) ]] || fail "a worker may open $files files"
 }
