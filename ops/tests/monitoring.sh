@@ -12,23 +12,7 @@ promtool check config ops/prometheus/prometheus.yml
 promtool test rules ops/tests/monitoring/rules/*.yml
 python3 ops/tests/monitoring/files.py
 
-if [[ -z ${KVERSE_SERVER:-} ]]; then
-  cargo build --locked -p kverse-server
-  export KVERSE_SERVER=${CARGO_TARGET_DIR:-target}/debug/kverse-server
-fi
-parent=$(mktemp -d)
-chmod 755 "$parent" # PostgreSQL may run as another user.
-directory=$parent/stack
-clients=()
-
-clean_up() {
-  local status=$?
-  [[ ${#clients[@]} -eq 0 ]] || kill "${clients[@]}" 2>/dev/null || true
-  [[ $status -eq 0 ]] || tail -n 5 "$directory"/*.log >&2 || true
-  ops/scripts/stack.sh down --volumes --directory "$directory" || true
-  rm -rf "$parent"
-}
-trap clean_up EXIT
+source ops/tests/common/stack.sh
 
 # send CURL-ARGUMENTS...: whatever the answer is.
 send() {
@@ -51,11 +35,11 @@ load() {
   done
 }
 
-PROMETHEUS_INTERVAL=1s ops/scripts/stack.sh up --free-ports --directory "$directory" >/dev/null
+PROMETHEUS_INTERVAL=1s stack up --free-ports >/dev/null
 # shellcheck source=/dev/null
 source "$directory/addresses"
 load &
-clients+=($!)
+watchers+=($!)
 curl --silent --no-buffer --max-time 120 --output /dev/null "$SERVER1_URL/watch" &
-clients+=($!)
+watchers+=($!)
 python3 ops/tests/monitoring/live.py "$PROMETHEUS_URL" "$SECONDS_TO_ANSWER"

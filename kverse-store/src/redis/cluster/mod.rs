@@ -18,7 +18,7 @@ use kverse_core::{Error, Key, Result, Timestamp};
 use prometheus::Registry;
 use redis::{ConnectionAddr, IntoConnectionInfo};
 
-use super::commands::Scripts;
+use super::commands::{Command, Scripts};
 use super::connect::{check_prefix, prepare_tls};
 use super::metrics::Metrics;
 use super::place::{Place, Process};
@@ -182,6 +182,29 @@ impl ClusterCache {
                 shard.address
             ))),
         }
+    }
+
+    /// Marks keys, or renews their markers, in every shard that has some of them.
+    async fn set_deadline(
+        &self,
+        command: Command,
+        epoch: u64,
+        keys: &[Key],
+        attempt: u64,
+        lifetime: Duration,
+    ) -> Result<(), CacheError> {
+        let topology = self.topology()?;
+        let parts = topology.parts(keys.iter().cloned(), |key| key);
+        let asked = parts.iter().map(|part| {
+            let (cache, keys) = (&part.shard.cache, &part.items);
+            let asked = match command {
+                Command::Renew => cache.renew(epoch, keys, attempt, lifetime),
+                _ => cache.mark(epoch, keys, attempt, lifetime),
+            };
+            (part.shard, asked)
+        });
+        Self::all(asked).await?;
+        Ok(())
     }
 
     /// Waits for what all of these are asked; the first error of any.
@@ -375,17 +398,8 @@ impl EpochCache for ClusterCache {
         attempt: u64,
         lifetime: Duration,
     ) -> Result<(), CacheError> {
-        let topology = self.topology()?;
-        let parts = topology.parts(keys.iter().cloned(), |key| key);
-        let asked = parts.iter().map(|part| {
-            let cache = &part.shard.cache;
-            (
-                part.shard,
-                cache.mark(epoch, &part.items, attempt, lifetime),
-            )
-        });
-        Self::all(asked).await?;
-        Ok(())
+        self.set_deadline(Command::Mark, epoch, keys, attempt, lifetime)
+            .await
     }
 
     async fn renew(
@@ -395,17 +409,8 @@ impl EpochCache for ClusterCache {
         attempt: u64,
         lifetime: Duration,
     ) -> Result<(), CacheError> {
-        let topology = self.topology()?;
-        let parts = topology.parts(keys.iter().cloned(), |key| key);
-        let asked = parts.iter().map(|part| {
-            let cache = &part.shard.cache;
-            (
-                part.shard,
-                cache.renew(epoch, &part.items, attempt, lifetime),
-            )
-        });
-        Self::all(asked).await?;
-        Ok(())
+        self.set_deadline(Command::Renew, epoch, keys, attempt, lifetime)
+            .await
     }
 
     /// The markers of writes whose outcome is unknown stay until they lapse.
