@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use prometheus::{PullingGauge, Registry};
-use quick_cache::Weighter;
 use quick_cache::unsync::Cache as Evicting;
+use quick_cache::{DefaultHashBuilder, Weighter};
 
 use super::cache::{Cache, Fill, Finish, Lease, Lookup, Mark};
 use crate::{Entry, Key, Result, Version};
@@ -23,7 +23,7 @@ use crate::{Entry, Key, Result, Version};
 /// there are as many as reads and writes in flight.
 pub struct MemoryCache {
     shards: Vec<RwLock<Shard>>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     next_id: AtomicU64,
     capacity: u64,
 }
@@ -78,7 +78,7 @@ impl MemoryCache {
         };
         Self {
             shards: (0..Self::SHARDS).map(|_| RwLock::new(shard())).collect(),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             next_id: AtomicU64::new(0),
             capacity: capacity_bytes,
         }

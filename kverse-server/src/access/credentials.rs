@@ -11,6 +11,7 @@ use crate::error::Failure;
 
 /// Parameters by which tokens are mistakenly given.
 const NAMES: [&str; 4] = ["token", "access_token", "authorization", "bearer_token"];
+const SHORTEST_NAME: usize = "token".len();
 
 /// The token of the header `Authorization`.
 ///
@@ -41,13 +42,17 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<BearerToken, Failure> {
 /// # Errors
 /// 400.
 pub(crate) fn refuse_in_url(uri: &Uri) -> Result<(), Failure> {
-    // Each name by itself: `%26` in a value begins no parameter.
+    // Each name by itself: `%26` in a value begins no parameter. Nothing is decoded that is too short, as most is.
     let is_name = |pair: &str| {
-        let name = decoded(pair.split('=').next().unwrap_or_default());
-        NAMES.iter().any(|known| known.eq_ignore_ascii_case(&name))
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        name.len() >= SHORTEST_NAME
+            && NAMES
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(&decoded(name)))
     };
     let query = uri.query().unwrap_or_default();
-    let has_token = |text: &str| BearerToken::is_in(&decoded(text));
+    let has_token =
+        |text: &str| text.len() >= BearerToken::MIN_BYTES && BearerToken::is_in(&decoded(text));
     if query.split('&').any(is_name) || has_token(query) || has_token(uri.path()) {
         return Err(Failure::bad_credentials(
             "token_in_url",
@@ -74,6 +79,8 @@ mod tests {
             "/kv?Access_Token=".to_owned(),
             format!("/kv?key=kv_abc_{secret}"),
             format!("/kv/kv_abc_{secret}"),
+            format!("/kv?kv_a_{}", &secret[..BearerToken::MIN_SECRET_BYTES]),
+            "/kv?token".to_owned(),
             format!("/kv/kv%5Fabc%5f{secret}"),
             "/kv?key=a&%74oken=x".to_owned(),
         ] {

@@ -26,7 +26,8 @@ pub(crate) async fn read(
     state: &State,
     key: &Key,
 ) -> Result<Found, Failure> {
-    let store = state.authorize(request, Verb::Read, key)?;
+    // Not the `Arc`, which is a store too and would box the read once more.
+    let store = &**state.authorize(request, Verb::Read, key)?;
     let condition = ReadCondition::parse(request.headers())?;
     let ReadOutcome { entry, cache, .. } = store.lookup(key).await?;
     let entry = entry.ok_or_else(Failure::key_not_found)?;
@@ -53,7 +54,9 @@ pub(crate) fn written(response: &mut HttpResponseBuilder, outcome: &WriteOutcome
 }
 
 fn describe(response: &mut HttpResponseBuilder, version: Version, expires_at: Option<Timestamp>) {
-    response.insert_header((ETAG, ["\"", &version.get().to_string(), "\""].concat()));
+    let mut digits = itoa::Buffer::new();
+    let tag = ["\"", digits.format(version.get()), "\""].concat();
+    response.insert_header((ETAG, tag));
     if let Some(at) = expires_at {
         response.insert_header((KVERSE_EXPIRES_AT.clone(), at.to_string()));
     }

@@ -88,6 +88,8 @@ impl BearerToken {
     pub const MIN_SECRET_BYTES: usize = 32;
     /// The longest secret, in characters.
     pub const MAX_SECRET_BYTES: usize = 128;
+    /// The shortest token, in characters: `kv_`, an id of one, `_` and the shortest secret.
+    pub const MIN_BYTES: usize = Self::PREFIX.len() + 2 + Self::MIN_SECRET_BYTES;
     const EXPECTED: &str =
         "a token is kv_ID_SECRET, with a secret of 32 to 128 letters, digits, `-` and `_`";
 
