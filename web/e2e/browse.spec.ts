@@ -427,6 +427,24 @@ test('on a telephone the value takes the place of the list, and leads back to wh
   expect(width).toBeLessThanOrEqual(390)
 })
 
+test('a list that has grown can be scrolled at once, with reduced motion too', async ({
+  page,
+  server,
+}) => {
+  await page.emulateMedia({ reducedMotion: 'reduce' })
+  await page.addInitScript(() => {
+    // Runs after the change of the page and before the next frame.
+    new MutationObserver(() => {
+      const box = document.querySelector('[role="listbox"]')
+      const grown = box?.querySelector('[aria-setsize="300"]')
+      if (box && grown) box.scrollTop = 200 * 32
+    }).observe(document, { subtree: true, attributeFilter: ['aria-setsize'] })
+  })
+  await seedMany(server, 'key', 300)
+  await page.goto('/store')
+  await expect(row(page, 'key0000205')).toBeInViewport()
+})
+
 test('while the first keys are loaded, nothing jumps', async ({ page, server }) => {
   await seed(server, PEOPLE)
   let release: () => void = () => undefined
