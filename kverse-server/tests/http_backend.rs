@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use kverse_core::testing::Backend;
+use kverse_core::testing::wrappers::{Coalesced, GroupCommit, Observed};
+use kverse_core::testing::{Backend, Wrapped};
 use kverse_core::{Key, KvStore, Limits, ManualClock, MemoryStore, Write};
 use kverse_server::{Config, bind, serve};
 use kverse_store::http::{HttpOptions, HttpStore};
@@ -73,7 +74,14 @@ impl Drop for Remote {
     }
 }
 
+/// Every wrapper that may stand in front of a store that others write too.
+type Stack = Wrapped<Wrapped<Wrapped<Remote, Coalesced>, GroupCommit>, Observed>;
+
 kverse_core::conformance!(http, Remote, clocked);
+kverse_core::conformance!(coalesced_http, Wrapped<Remote, Coalesced>, clocked);
+kverse_core::conformance!(group_commit_http, Wrapped<Remote, GroupCommit>, clocked);
+kverse_core::conformance!(observed_http, Wrapped<Remote, Observed>, clocked);
+kverse_core::conformance!(stacked_http, Stack, clocked);
 
 /// JSON makes text longer; a batch that the limits allow is not refused for that.
 #[tokio::test]

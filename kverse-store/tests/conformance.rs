@@ -91,3 +91,4 @@ impl Backend for SqliteInMemory {
 kverse_core::conformance!(sqlite, Sqlite, clocked, durable);
 kverse_core::conformance!(sqlite_in_memory, SqliteInMemory, clocked);
 kverse_core::conformance_of_wrappers!(wrapped_sqlite, Sqlite, clocked, durable);
+kverse_core::conformance_of_wrappers!(wrapped_sqlite_in_memory, SqliteInMemory, clocked);

@@ -16,6 +16,7 @@ mod failing;
 mod history;
 mod info;
 mod keys;
+mod memory;
 mod metrics;
 mod raw;
 mod shutdown;
