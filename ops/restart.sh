@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/scripts/compose.sh"
 
-build=1 seconds=120
+seconds=120
 
 usage() {
   cat <<'END'
@@ -16,23 +16,6 @@ Usage: restart.sh [--no-build] [--env-file FILE] [--timeout SECONDS]
   --timeout     how long a server may take until it is healthy [default: 120]
 END
 }
-
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --no-build) build='' ;;
-    --env-file)
-      [[ -n ${2:-} ]] || fail "--env-file takes a file"
-      env_file=$2 && shift
-      ;;
-    --timeout)
-      [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--timeout takes a number of seconds: '${2:-}'"
-      seconds=$2 && shift
-      ;;
-    --help | -h) usage && exit ;;
-    *) usage >&2 && exit 2 ;;
-  esac
-  shift
-done
 
 in_nginx() { "${compose[@]}" exec -T nginx "$@"; }
 
@@ -50,6 +33,7 @@ replace() {
   say "server $1: healthy, and in service again"
 }
 
+parse_options '--no-build --timeout' ${1+"$@"}
 require_engine
 use_env_file
 [[ -z $(not_ready nginx) ]] || fail "Nginx does not run, or is not healthy; ops/start.sh starts it"

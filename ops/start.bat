@@ -2,6 +2,7 @@
 rem Builds and starts the whole service with Docker Desktop, waits until it is healthy and prints the addresses.
 rem start.sh does the same on Linux and macOS.
 setlocal
+rem Not later: shift changes %0, too.
 set "OPS=%~dp0"
 set "BUILD=1"
 set "TOOLS="
@@ -17,9 +18,7 @@ if "%~1"=="--help" exit /b 0
 exit /b 2
 
 :check
-where /q docker || (echo kverse: docker is missing: https://docs.docker.com/desktop/ tells how to install it>&2 & exit /b 1)
-docker version >nul 2>&1 || (echo kverse: Docker's engine does not answer: start Docker Desktop>&2 & exit /b 1)
-docker compose version >nul 2>&1 || (echo kverse: Docker has no Compose: update Docker Desktop>&2 & exit /b 1)
+call "%OPS%scripts\compose.bat" || exit /b 1
 if not exist "%OPS%certificate" mkdir "%OPS%certificate"
 
 rem The passwords are random, in a file with the permissions of this folder.
@@ -42,6 +41,8 @@ if errorlevel 1 (
   echo kverse: not everything has started: a port may be taken, see .env; stop.bat stops what has>&2
   popd & exit /b 1
 )
+rem A restart.bat that failed may have left one out.
+docker compose exec -T nginx rm -f /tmp/nginx/without_server1 /tmp/nginx/without_server2
 popd
 echo The ports, unless .env has others:
 echo KVerse      http://127.0.0.1:8082

@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/scripts/compose.sh"
 
-build=1 tools='' seconds=300
+seconds=300
 
 usage() {
   cat <<'END'
@@ -16,24 +16,6 @@ Usage: start.sh [--tools] [--no-build] [--env-file FILE] [--timeout SECONDS]
   --timeout     how long to wait, after the build [default: 300]
 END
 }
-
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --tools) tools=1 ;;
-    --no-build) build='' ;;
-    --env-file)
-      [[ -n ${2:-} ]] || fail "--env-file takes a file"
-      env_file=$2 && shift
-      ;;
-    --timeout)
-      [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--timeout takes a number of seconds: '${2:-}'"
-      seconds=$2 && shift
-      ;;
-    --help | -h) usage && exit ;;
-    *) usage >&2 && exit 2 ;;
-  esac
-  shift
-done
 
 random() { od -An -tx1 -N24 /dev/urandom | tr -d ' \n'; }
 
@@ -88,6 +70,7 @@ warn_if_open() {
     say "everyone who can connect to $(setting BIND_ADDRESS '') may read and write: KVERSE_AUTH=tokens in $env_file changes that"
 }
 
+parse_options '--tools --no-build --timeout' ${1+"$@"}
 require_engine
 [[ -e $env_file ]] || make_env_file
 use_env_file

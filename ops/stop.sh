@@ -3,8 +3,6 @@
 set -euo pipefail
 source "$(dirname "$0")/scripts/compose.sh"
 
-volumes=()
-
 usage() {
   cat <<'END'
 Usage: stop.sh [--volumes] [--env-file FILE]
@@ -14,23 +12,11 @@ Usage: stop.sh [--volumes] [--env-file FILE]
 END
 }
 
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --volumes) volumes=(--volumes) ;;
-    --env-file)
-      [[ -n ${2:-} ]] || fail "--env-file takes a file"
-      env_file=$2 && shift
-      ;;
-    --help | -h) usage && exit ;;
-    *) usage >&2 && exit 2 ;;
-  esac
-  shift
-done
-
+parse_options '--volumes' ${1+"$@"}
 require_engine
 use_env_file
-"${compose[@]}" --profile tools --profile load down ${volumes[@]+"${volumes[@]}"}
-if [[ ${#volumes[@]} -gt 0 ]]; then
+"${compose[@]}" --profile tools --profile load down ${volumes:+--volumes}
+if [[ -n $volumes ]]; then
   say "stopped; the data is gone"
 else
   say "stopped; the data is kept"

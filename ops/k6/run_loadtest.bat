@@ -3,10 +3,11 @@ rem Runs a load test against a KVerse, with the k6 that is installed or its offi
 setlocal EnableExtensions DisableDelayedExpansion
 set "SCENARIOS=smoke original load stress soak faults"
 set "VARIABLES=TOKEN PREFIX DURATION VUS RATE START_RATE MAX_RATE ITERATIONS KEYS KEYS_EACH VALUE_BYTES READ_PERCENT DELETE_PERCENT EXPIRING PAUSE_MS P95_MS P99_MS MAX_FAILED MAX_READS_FAILED MAX_WRITES_FAILED"
-if not defined K6_IMAGE set "K6_IMAGE=grafana/k6:1.1.0"
 if not defined BASE_URL set "BASE_URL=http://127.0.0.1:8082"
 set "HERE=%~dp0"
 set "HERE=%HERE:~0,-1%"
+rem The image that Compose runs, too.
+if not defined K6_IMAGE for /f "tokens=2" %%i in ('findstr /c:"image: grafana/k6:" "%HERE%\..\compose.yaml"') do set "K6_IMAGE=%%i"
 set "SCENARIO="
 set "RESULTS="
 set "RUNNER="

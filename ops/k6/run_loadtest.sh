@@ -4,7 +4,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 readonly SCENARIOS='smoke original load stress soak faults' DEFAULT_URL=http://127.0.0.1:8082
-readonly IMAGE=${K6_IMAGE:-grafana/k6:1.1.0}
+# The one that Compose runs, too.
+IMAGE=${K6_IMAGE:-$(sed -n 's|^ *image: \(grafana/k6:.*\)|\1|p' "$here/../compose.yaml")}
 # What the scripts take from the environment.
 readonly VARIABLES='BASE_URL TOKEN RESULTS PREFIX DURATION VUS RATE START_RATE MAX_RATE ITERATIONS KEYS KEYS_EACH VALUE_BYTES
   READ_PERCENT DELETE_PERCENT EXPIRING PAUSE_MS P95_MS P99_MS MAX_FAILED MAX_READS_FAILED MAX_WRITES_FAILED'

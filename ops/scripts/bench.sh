@@ -69,7 +69,9 @@ measure() {
 
 port=$(free_port)
 url=http://127.0.0.1:$port
-DATABASE_URL=sqlite:$directory/bench.db "$SERVER" --listen "127.0.0.1:$port" --workers 1 >"$directory/log" 2>&1 &
+# The server refuses variables with its prefix that it does not know.
+DATABASE_URL=sqlite:$directory/bench.db env -u KVERSE_SERVER "$SERVER" --listen "127.0.0.1:$port" --workers 1 \
+  >"$directory/log" 2>&1 &
 pid=$!
 await_server "$pid" "$url" 20 || { cat "$directory/log" >&2; exit 1; }
 idle=$(memory VmRSS)

@@ -1,14 +1,42 @@
 #!/usr/bin/env bash
-# Sourced by start.sh, stop.sh and restart.sh: finds Docker and Compose, and says what is missing. For Bash 3.2, which macOS has.
+# Sourced by start.sh, stop.sh and restart.sh: their options, and Docker and Compose, or what is missing of them. For Bash 3.2,
+# which macOS has. Each script has a function `usage`.
 
 ops=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-env_file=$ops/.env compose=() newline=$'\n'
+env_file=$ops/.env newline=$'\n'
+build=1 tools='' volumes='' seconds=''
 
 say() { echo "kverse: $*" >&2; }
 
 fail() {
   say "$@"
   exit 1
+}
+
+# parse_options "TAKEN..." ARGUMENTS...: what the script takes beside --env-file, and what it was given.
+# shellcheck disable=SC2034 # They are read by the scripts.
+parse_options() {
+  local taken=" $1 --env-file --help -h "
+  shift
+  while [[ $# -gt 0 ]]; do
+    [[ $taken == *" $1 "* ]] || { usage >&2 && exit 2; }
+    case $1 in
+      --no-build) build='' ;;
+      --tools) tools=1 ;;
+      --volumes) volumes=1 ;;
+      --env-file)
+        [[ -n ${2:-} ]] || fail "--env-file takes a file"
+        env_file=$2 && shift
+        ;;
+      --timeout)
+        [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || fail "--timeout takes a number of seconds: '${2:-}'"
+        seconds=$2 && shift
+        ;;
+      --help | -h) usage && exit ;;
+      *) usage >&2 && exit 2 ;;
+    esac
+    shift
+  done
 }
 
 # setting NAME DEFAULT: as Compose sees it, from the environment or the file.

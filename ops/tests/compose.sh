@@ -36,9 +36,20 @@ refuses() {
 target/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec ops/compose.yaml
 target/lint/bin/hadolint ops/docker/Dockerfile
 target/lint/bin/python ops/tests/compose/check.py
-for script in ops/*.bat ops/k6/*.bat; do
+for script in ops/*.bat ops/*/*.bat; do
   [[ $(grep -c $'\r$' "$script") -eq $(wc -l <"$script") ]] || fail "$script has lines that do not end with CR LF"
+  # It would be the folder of an argument then.
+  awk '/%~dp0/ && shifted { exit 1 } /shift/ && !/^rem / { shifted = 1 }' "$script" || fail "$script uses %~dp0 after shift"
+  for label in $(tr -d '\r' <"$script" | grep -oE '(goto |call :)[a-z_]+' | sed 's/.*[ :]//'); do
+    grep -q "^:$label"$'\r' "$script" || fail "$script has no label $label"
+  done
 done
+for name in start stop restart; do
+  [[ -e ops/$name.bat ]] || fail "ops/$name.sh has no $name.bat beside it"
+  refuses "Usage: $name.sh" "ops/$name.sh" --nonsense
+done
+refuses 'Usage: stop.sh' ops/stop.sh --no-build
+refuses "--timeout takes a number of seconds: '0'" ops/start.sh --timeout 0
 
 for script in ops/start.sh ops/stop.sh ops/restart.sh; do
   rm -f "$path/docker"

@@ -3,26 +3,9 @@
 # does with what the document says. Options: ops/tests/openapi.sh [OPTIONS OF st run], for example --seed 7 -n 500.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-source ops/scripts/server.sh
+source ops/tests/common/server.sh
 
-cargo build --locked -p kverse-server
-directory=$(mktemp -d)
-url=http://127.0.0.1:$(free_port)
-server=
-
-stop() {
-  if [[ -n $server ]]; then
-    kill "$server" 2>/dev/null || true
-    wait "$server" || true
-  fi
-  rm -rf "$directory"
-}
-trap stop EXIT
-
-DATABASE_URL=sqlite:$directory/api.db "${CARGO_TARGET_DIR:-target}/debug/kverse-server" --listen "${url#http://}" &
-server=$!
-await_server "$server" "$url" 60
-
+start_server "sqlite:$directory/api.db"
 report=$directory/report.json
 target/schemathesis/bin/st --config-file ops/tests/schemathesis/config.toml run "$url/openapi.json" \
   --checks all --mode all --max-examples 60 --seed 1 --generation-database none --continue-on-failure \

@@ -6,7 +6,10 @@ cd "$(dirname "$0")/../.."
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 built=${CARGO_TARGET_DIR:-target}/debug
-[[ -x $built/kverse-cli && -x $built/kverse-server ]] || cargo build --locked -p kverse-server -p kverse-cli
+# Whatever was built before may be of other sources.
+cargo build --locked -p kverse-server -p kverse-cli
+# The server refuses variables with its prefix that it does not know.
+unset KVERSE_SERVER
 # Development builds are large; packing them would take longer than all the rest.
 mkdir "$directory/linux" "$directory/windows"
 for program in kverse-server kverse-cli; do

@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # Sourced by tests on a replicated service that stack.sh runs for them alone, on free ports, and that ends with them.
+source ops/tests/common/built.sh
 
-if [[ -z ${KVERSE_SERVER:-} ]]; then
-  cargo build --locked -p kverse-server
-  export KVERSE_SERVER=${CARGO_TARGET_DIR:-target}/debug/kverse-server
-fi
 parent=$(mktemp -d)
 chmod 755 "$parent" # PostgreSQL may run as another user.
 directory=$parent/stack
