@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ops/scripts/server.sh
+# The server refuses variables with its prefix that it does not know.
+unset KVERSE_SERVER
 
 directory=$(mktemp -d)
 port=$(free_port)
