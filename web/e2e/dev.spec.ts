@@ -6,6 +6,8 @@ test('the development server shows the dashboard and passes the API on', async (
   page,
   server,
 }) => {
+  // It compiles each module when the page asks for it.
+  test.slow()
   process.env.VITE_API_URL = server.url
   const dev = await createServer({
     logLevel: 'silent',
