@@ -30,7 +30,8 @@ fn stack() -> Arc<dyn KvStore> {
     Arc::new(ObservedStore::new(Arc::new(grouped), &registry).unwrap())
 }
 
-fn open(name: &str) -> Arc<dyn KvStore> {
+fn open(name: &str, runtime: &Runtime) -> Arc<dyn KvStore> {
+    let _entered = runtime.enter();
     match name {
         "bare" => Arc::new(MemoryStore::default()),
         _ => stack(),
@@ -39,6 +40,7 @@ fn open(name: &str) -> Arc<dyn KvStore> {
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
 }
@@ -59,7 +61,8 @@ fn filled(store: &Arc<dyn KvStore>, runtime: &Runtime) -> Vec<Key> {
 
 #[divan::bench(args = ["bare", "stack"])]
 fn get(bencher: Bencher<'_, '_>, name: &str) {
-    let (store, runtime) = (open(name), runtime());
+    let runtime = runtime();
+    let store = open(name, &runtime);
     let keys = filled(&store, &runtime);
     let mut next = keys.iter().cycle();
     bencher.bench_local(|| runtime.block_on(store.get(next.next().unwrap())).unwrap());
@@ -67,7 +70,8 @@ fn get(bencher: Bencher<'_, '_>, name: &str) {
 
 #[divan::bench(args = ["bare", "stack"])]
 fn put(bencher: Bencher<'_, '_>, name: &str) {
-    let (store, runtime) = (open(name), runtime());
+    let runtime = runtime();
+    let store = open(name, &runtime);
     let keys = filled(&store, &runtime);
     let mut next = keys.iter().cycle();
     bencher.bench_local(|| {
@@ -79,7 +83,8 @@ fn put(bencher: Bencher<'_, '_>, name: &str) {
 
 #[divan::bench(args = ["bare", "stack"])]
 fn put_64_concurrently(bencher: Bencher<'_, '_>, name: &str) {
-    let (store, runtime) = (open(name), runtime());
+    let runtime = runtime();
+    let store = open(name, &runtime);
     let keys = filled(&store, &runtime);
     bencher
         .counter(ItemsCount::new(CONCURRENT))
