@@ -5,8 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ops/scripts/server.sh
 
+case ${1-} in
+  --help | -h) sed -n '2,3s/^# //p' ops/scripts/bench.sh && exit ;;
+  -*) sed -n '3s/^# //p' ops/scripts/bench.sh >&2 && exit 2 ;;
+esac
 readonly SERVER=${1:-${CARGO_TARGET_DIR:-target}/release/kverse-server}
 readonly SECONDS_EACH=${BENCH_SECONDS:-10} KEYS=10000 BATCH=1000
+[[ -x $SERVER ]] || { echo "$SERVER is not there: make bench, or cargo build --release -p kverse-server" >&2 && exit 1; }
 pid=
 directory=$(mktemp -d)
 
