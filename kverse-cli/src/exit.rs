@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     OutputClosed,
     /// It failed, with this code and message.
     Failed(Exit, String),
+    /// A file or the output failed, with this message: the store has no part in it.
+    Local(String),
 }
 
 impl Failure {
@@ -63,6 +65,7 @@ impl Failure {
         match self {
             Self::OutputClosed => Self::OutputClosed,
             Self::Failed(exit, message) => Self::Failed(exit, format!("{message}; {note}")),
+            Self::Local(message) => Self::Local(format!("{message}; {note}")),
         }
     }
 
@@ -70,7 +73,7 @@ impl Failure {
     pub(crate) fn output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Failed(Exit::Error, format!("cannot write the output: {error}")),
+            _ => Self::Local(format!("cannot write the output: {error}")),
         }
     }
 
@@ -78,6 +81,7 @@ impl Failure {
     pub(crate) fn with_context(self, context: &str) -> Self {
         match self {
             Self::Failed(exit, message) => Self::Failed(exit, format!("{context}: {message}")),
+            Self::Local(message) => Self::Local(format!("{context}: {message}")),
             Self::OutputClosed => self,
         }
     }
@@ -100,6 +104,10 @@ impl Failure {
             Self::Failed(exit, message) => {
                 crate::output::complain(&message);
                 exit
+            }
+            Self::Local(message) => {
+                crate::output::complain(&message);
+                Exit::Error
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// A file that gets its name when it is complete; until then, and if that never comes, what had the name before keeps it.
 #[derive(Debug)]
@@ -100,8 +100,5 @@ impl NewFile {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(
-        Exit::Error,
-        format!("cannot write {}: {error}", path.display()),
-    )
+    Failure::Local(format!("cannot write {}: {error}", path.display()))
 }

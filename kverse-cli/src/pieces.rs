@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// A file, or standard input, that a thread of its own reads ahead: waiting for it holds up nothing else, not even the end
 /// of the process.
@@ -71,5 +71,5 @@ impl Pieces {
 
 /// Input that cannot be read.
 pub(crate) fn cannot_read(name: &str, error: &io::Error) -> Failure {
-    Failure::Failed(Exit::Error, format!("cannot read {name}: {error}"))
+    Failure::Local(format!("cannot read {name}: {error}"))
 }

@@ -106,7 +106,8 @@ fn a_value_goes_to_a_file_if_there_is_one() {
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
     cli(&server.url, &["get", "missing", "--to", path]).failed(3, "does not exist");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
-    cli(&server.url, &["get", "k", "--to", "/does/not/exist"]).failed(1, "cannot write /does");
+    cli(&server.url, &["get", "k", "--to", "/does/not/exist"])
+        .failed(1, "kverse-cli: cannot write /does");
     cli(&server.url, &["get", "k", "--to", path, "-o", "json"]).failed(2, "without -o json");
 }
 

@@ -157,7 +157,7 @@ fn malformed_input_is_wrong_usage_and_too_much_is_over_a_limit() {
     run(&["put", "k", "v", "--ttl", "0"]).failed(2, "out of range");
     run(&["put", "k", "v", "--content-type", "a\nb"]).failed(2, "content type");
     run(&["put", "k", "@/dev/zero"]).failed(7, "more than 1048576 bytes, the limit");
-    run(&["put", "k", "@/does/not/exist"]).failed(1, "cannot read /does/not/exist");
+    run(&["put", "k", "@/does/not/exist"]).failed(1, "kverse-cli: cannot read /does/not/exist");
     run(&["put", "k", "@/"]).failed(1, "cannot read /");
     run(&["fly"]).failed(2, "unrecognized subcommand");
     run(&[]).failed(2, "Usage");
@@ -227,7 +227,10 @@ fn output_that_cannot_be_written_is_an_error() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("cannot write the output"), "{stderr}");
+    assert!(
+        stderr.starts_with("kverse-cli: cannot write the output"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -41,8 +41,6 @@ pub(crate) async fn run(
 }
 
 fn write_file(path: &Path, entry: &Entry) -> Result<(), Failure> {
-    std::fs::write(path, &entry.value).map_err(|error| {
-        let message = format!("cannot write {}: {error}", path.display());
-        Failure::Failed(Exit::Error, message)
-    })
+    std::fs::write(path, &entry.value)
+        .map_err(|error| Failure::Local(format!("cannot write {}: {error}", path.display())))
 }

@@ -137,7 +137,7 @@ mod tests {
         match keys {
             Ok(keys) => Ok(keys.iter().map(ToString::to_string).collect()),
             Err(Failure::Failed(_, message)) => Err(message),
-            Err(Failure::OutputClosed) => unreachable!(),
+            Err(Failure::OutputClosed | Failure::Local(_)) => unreachable!(),
         }
     }
 
