@@ -32,14 +32,30 @@ pub(crate) trait BatchWork: Send + Sync + 'static {
 /// there is no timer. A batch runs in a task of its own, so that a caller who goes away cannot stop it half-way.
 pub(crate) struct BatchQueue<W: BatchWork>(Arc<Shared<W>>);
 
+/// Where batches run.
+enum Place {
+    /// Where the item was submitted that begins them.
+    Caller,
+    /// On this runtime.
+    Runtime(Handle),
+    /// The first where its item was submitted, those that follow without a pause on this runtime.
+    CallerThen(Handle),
+}
+
+fn current_runtime() -> Result<Handle> {
+    Handle::try_current().map_err(|error| {
+        let message = "a queue of batches needs a tokio runtime";
+        Error::new(ErrorKind::Internal, message).with_source(error)
+    })
+}
+
 struct Shared<W: BatchWork> {
     work: W,
     /// The largest batch.
     limits: Limits,
     /// How many batches may be done at the same time.
     max_in_flight: usize,
-    /// Where batches run; `None`: where the item that begins them was submitted.
-    runtime: Option<Handle>,
+    place: Place,
     state: Mutex<State<W>>,
 }
 
@@ -61,7 +77,7 @@ impl<W: BatchWork> BatchQueue<W> {
 
     /// Batches run on the runtime where the item was submitted that begins them.
     pub(crate) fn new(work: W, limits: Limits, max_in_flight: usize) -> Self {
-        Self::on(None, work, limits, max_in_flight)
+        Self::at(Place::Caller, work, limits, max_in_flight)
     }
 
     /// Batches run on the current runtime.
@@ -69,14 +85,21 @@ impl<W: BatchWork> BatchQueue<W> {
     /// # Errors
     /// `Internal` outside a runtime.
     pub(crate) fn here(work: W, limits: Limits, max_in_flight: usize) -> Result<Self> {
-        let runtime = Handle::try_current().map_err(|error| {
-            let message = "a queue of batches needs a tokio runtime";
-            Error::new(ErrorKind::Internal, message).with_source(error)
-        })?;
-        Ok(Self::on(Some(runtime), work, limits, max_in_flight))
+        let place = Place::Runtime(current_runtime()?);
+        Ok(Self::at(place, work, limits, max_in_flight))
     }
 
-    fn on(runtime: Option<Handle>, work: W, limits: Limits, max_in_flight: usize) -> Self {
+    /// Batches run on the current runtime, but an item that finds nothing under way is done where it was submitted: to wake
+    /// another thread takes longer than to do it.
+    ///
+    /// # Errors
+    /// `Internal` outside a runtime.
+    pub(crate) fn near(work: W, limits: Limits, max_in_flight: usize) -> Result<Self> {
+        let place = Place::CallerThen(current_runtime()?);
+        Ok(Self::at(place, work, limits, max_in_flight))
+    }
+
+    fn at(place: Place, work: W, limits: Limits, max_in_flight: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             waiting_operations: 0,
@@ -87,7 +110,7 @@ impl<W: BatchWork> BatchQueue<W> {
             work,
             limits,
             max_in_flight,
-            runtime,
+            place,
             state: Mutex::new(state),
         }))
     }
@@ -147,9 +170,10 @@ impl<W: BatchWork> Shared<W> {
                 shared: Arc::clone(self),
                 ended: false,
             };
-            match &self.runtime {
-                Some(runtime) => runtime.spawn(runner.run()),
-                None => tokio::spawn(runner.run()),
+            match &self.place {
+                Place::Caller => tokio::spawn(runner.run()),
+                Place::Runtime(runtime) => runtime.spawn(runner.run()),
+                Place::CallerThen(runtime) => tokio::spawn(runner.run_first(runtime.clone())),
             };
         }
         Ok(())
@@ -210,9 +234,26 @@ struct Runner<W: BatchWork> {
 }
 
 impl<W: BatchWork> Runner<W> {
-    async fn run(mut self) {
-        while let Some(batch) = self.shared.next() {
+    /// Does one batch here, and what waits by then on that runtime.
+    async fn run_first(self, runtime: Handle) {
+        if let Some(batch) = self.shared.next() {
             self.shared.work.run(batch.items, batch.answers).await;
+        }
+        match self.shared.next() {
+            None => self.run_from(None).await,
+            next => drop(runtime.spawn(self.run_from(next))),
+        }
+    }
+
+    async fn run(self) {
+        let first = self.shared.next();
+        self.run_from(first).await;
+    }
+
+    async fn run_from(mut self, mut next: Option<Batch<W>>) {
+        while let Some(batch) = next {
+            self.shared.work.run(batch.items, batch.answers).await;
+            next = self.shared.next();
         }
         self.ended = true;
         self.shared.work.idle().await;
@@ -246,6 +287,7 @@ impl<W: BatchWork> fmt::Debug for BatchQueue<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::ThreadId;
     use std::time::Duration;
 
     use futures_util::FutureExt;
@@ -392,6 +434,58 @@ mod tests {
             let kind = answer.recv_timeout(Duration::from_secs(10)).unwrap();
             assert_eq!(kind, ErrorKind::Timeout);
         }
+    }
+
+    /// Answers with the thread that did it.
+    #[derive(Clone)]
+    struct Whereabouts {
+        /// A permit for each batch that has begun.
+        begun: Arc<Semaphore>,
+        /// A permit for each batch that may end.
+        ends: Arc<Semaphore>,
+    }
+
+    #[async_trait]
+    impl BatchWork for Whereabouts {
+        type Item = ();
+        type Outcome = ThreadId;
+
+        fn size((): &()) -> (usize, usize) {
+            (1, 1)
+        }
+
+        async fn run(&self, items: Vec<()>, answers: Answers<ThreadId>) {
+            self.begun.add_permits(1);
+            self.ends.acquire().await.unwrap().forget();
+            answers.send(vec![std::thread::current().id(); items.len()]);
+        }
+    }
+
+    #[test]
+    fn what_finds_nothing_under_way_is_done_where_it_was_submitted_and_what_waits_is_not() {
+        let (begun, ends) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let work = Whereabouts { begun, ends };
+        let others = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap();
+        let queue = {
+            let _entered = others.enter();
+            BatchQueue::near(work.clone(), Limits::default(), 1).unwrap()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let second = async {
+            work.begun.acquire().await.unwrap().forget();
+            work.ends.add_permits(2);
+            queue.submit(()).await
+        };
+        let both = async { tokio::join!(queue.submit(()), second) };
+        let (first, second) = runtime.block_on(both);
+        assert_eq!(first.unwrap(), std::thread::current().id());
+        assert_ne!(second.unwrap(), std::thread::current().id());
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,7 +22,8 @@ use crate::{
 ///
 /// One batch is in flight at a time, of at most `max_batch_operations` and `max_batch_bytes` of the inner store's
 /// [`Limits`](crate::Limits); 16 times that may wait, more is `Unavailable`. Batches run on the tokio runtime on which the
-/// store was made, so that they need not wait for requests on the threads of others.
+/// store was made, so that they need not wait for requests on the threads of others; a write that finds no batch under way
+/// is written from its own.
 #[derive(Debug)]
 pub struct GroupCommitStore {
     queue: BatchQueue<Writes>,
@@ -47,7 +48,7 @@ impl GroupCommitStore {
         };
         let limits = inner.capabilities().limits;
         Ok(Self {
-            queue: BatchQueue::here(Writes { inner, batch_sizes }, limits, 1)?,
+            queue: BatchQueue::near(Writes { inner, batch_sizes }, limits, 1)?,
         })
     }
 
